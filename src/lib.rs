@@ -10,19 +10,20 @@
 //!
 //! ```text
 //! main        the program                   → cli
-//! cli         commands                      → server client executor catalog undo users engine archive storage config policy telemetry wire disk file_url encryption domain
+//! cli         commands                      → server client executor catalog undo users keystone engine archive storage config policy telemetry wire disk file_url encryption domain
 //! client      asks the API over HTTP        → wire domain
-//! server      one process, put together     → executor scheduler notify api console access catalog users engine storage config policy wire bell disk encryption domain
+//! server      one process, put together     → executor scheduler notify api console access catalog users keystone engine storage config policy wire bell disk encryption domain
 //! scheduler   begins what is due            → catalog policy bell domain
 //! notify      tells people what is wrong    → catalog policy bell domain
 //! executor    threads that do the work      → catalog undo engine archive storage policy bell disk failpoint telemetry encryption domain
-//! api         HTTP and Trove's words        → access catalog users wire telemetry domain
+//! api         HTTP and Trove's words        → access catalog users keystone wire telemetry domain
 //! console     pages for people              → access catalog wire policy bell domain
 //! access      archives and channels by HTTP → catalog wire domain
 //! catalog     rules over records            → store policy bell domain
 //! store       records in SQLite             → disk domain
 //! undo        what restores replaced        → disk failpoint domain
 //! users       who signs in, and with what    → domain
+//! keystone    tokens of OpenStack's Keystone → domain
 //! engine      one kind of database each     → early_sync disk file_url domain
 //! archive     the file format               → domain
 //! storage     keeps archives                → early_sync disk file_url failpoint encryption domain
@@ -102,6 +103,7 @@ pub mod engine;
 pub mod executor;
 pub mod failpoint;
 pub mod file_url;
+pub mod keystone;
 pub mod notify;
 pub mod policy;
 pub mod scheduler;

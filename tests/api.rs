@@ -24,10 +24,14 @@ mod http;
 mod identity;
 #[path = "api/isolation.rs"]
 mod isolation;
+#[path = "api/keystone.rs"]
+mod keystone;
 #[path = "api/limits.rs"]
 mod limits;
 #[path = "api/paging.rs"]
 mod paging;
+#[path = "receivers/mod.rs"]
+mod receivers;
 #[path = "api/refusals.rs"]
 mod refusals;
 #[path = "api/restore.rs"]

@@ -44,6 +44,8 @@ mod histories;
 mod hostile_archives;
 #[path = "program/keys.rs"]
 mod keys;
+#[path = "program/keystone.rs"]
+mod keystone;
 #[path = "program/killed_servers.rs"]
 mod killed_servers;
 #[path = "program/latest.rs"]

@@ -52,6 +52,9 @@ pub(super) enum ApiError {
     Unavailable(&'static str),
     #[error("{0}")]
     OutOfReach(String),
+    /// What is asked first cannot answer now; soon it may.
+    #[error("{why} Try again later.")]
+    Later { why: String, retry_after_s: u64 },
     #[error(
         "Too many wrong passwords or tokens came from your address. Try again in {retry_after_s} seconds."
     )]
@@ -100,7 +103,7 @@ impl ApiError {
             Self::BadRange { .. } => (StatusCode::RANGE_NOT_SATISFIABLE, "badRange"),
             Self::Unprocessable(_) => (StatusCode::UNPROCESSABLE_ENTITY, "unprocessableEntity"),
             Self::NotImplemented(_) => (StatusCode::NOT_IMPLEMENTED, "notImplemented"),
-            Self::Unavailable(_) | Self::OutOfReach(_) => {
+            Self::Unavailable(_) | Self::OutOfReach(_) | Self::Later { .. } => {
                 (StatusCode::SERVICE_UNAVAILABLE, "serviceUnavailable")
             }
             Self::Wait { .. } => (StatusCode::TOO_MANY_REQUESTS, "tooManyRequests"),
@@ -132,7 +135,9 @@ impl ApiError {
             Self::BadRange { length } => {
                 response.insert_header((CONTENT_RANGE, format!("bytes */{length}")));
             }
-            Self::LimitReached { retry_after_s, .. } | Self::Wait { retry_after_s } => {
+            Self::LimitReached { retry_after_s, .. }
+            | Self::Later { retry_after_s, .. }
+            | Self::Wait { retry_after_s } => {
                 response.insert_header((RETRY_AFTER, retry_after_s.to_string()));
             }
             _ => {}

@@ -10,6 +10,9 @@ use parking_lot::{Mutex, RwLock};
 
 use super::error::ApiError;
 
+/// Names of tokens that are remembered while they use nothing: Keystone may have any number of users.
+const NAMES: usize = 4096;
+
 /// What may be used at once.
 #[derive(Debug, Clone, Copy)]
 pub struct LimitSettings {
@@ -32,7 +35,7 @@ pub struct Limits {
     settings: LimitSettings,
     body_bytes: Arc<Counter>,
     downloads: Arc<Counter>,
-    /// By the token's name: as many as there are tokens.
+    /// By the token's name.
     tokens: RwLock<HashMap<String, Arc<TokenUse>>>,
 }
 
@@ -94,6 +97,9 @@ impl Limits {
             return Arc::clone(known);
         }
         let mut tokens = self.tokens.write();
+        if tokens.len() >= NAMES {
+            tokens.retain(|_, it| Arc::strong_count(it) > 1);
+        }
         let new = || Arc::new(TokenUse::new(&self.settings));
         Arc::clone(tokens.entry(name.to_owned()).or_insert_with(new))
     }

@@ -67,13 +67,16 @@ pub(super) fn routes() -> Vec<Operation> {
             content_type = "text/plain; version=0.0.4; charset=utf-8"
         ),
         (status = 401, description = "A token was sent that is none.", body = crate::wire::ErrorBody),
+        (status = 403, description = "A token was sent that allows nothing here.", body = crate::wire::ErrorBody),
+        (status = 429, description = "Too many wrong tokens came from this address.", body = crate::wire::ErrorBody),
+        (status = 503, description = "A token of Keystone cannot be checked now.", body = crate::wire::ErrorBody),
     )
 )]
 async fn show_metrics(
     request: HttpRequest,
     state: web::Data<State>,
 ) -> Result<HttpResponse, ApiError> {
-    let caller = caller_if_any(&state, request.headers())?;
+    let caller = caller_if_any(&state, &request).await?;
     let share = caller.as_ref().map(|it| state.limits.begin_request(&it.name)).transpose()?;
     let mut text = Text::default();
     totals_of_requests(&mut text, &state);

@@ -51,6 +51,7 @@ use actix_web::{Error, web};
 use crate::access::{AlertChannels, ArchiveAccess, SlowDown};
 use crate::catalog::{Catalog, CatalogError};
 use crate::domain::Backup;
+use crate::keystone::Keystone;
 use crate::users::Users;
 use crate::wire::BackupView;
 
@@ -80,6 +81,8 @@ pub struct State {
     pub auth: AuthMode,
     /// Who may sign in.
     pub users: Arc<Users>,
+    /// Whose tokens are taken besides our own.
+    pub keystone: Option<Arc<Keystone>>,
     /// Addresses that signed in wrongly.
     pub slow_down: Arc<SlowDown>,
     /// How long the answer to a wrong password waits.

@@ -20,7 +20,7 @@ use super::operation::{Operation, operations};
 use super::{PROJECT, identity, project_operations, public_operations};
 
 /// The refusals that every request below a project may get.
-const ON_EVERY_PROJECT_ROUTE: [&str; 7] = ["400", "401", "403", "404", "413", "500", "503"];
+const ON_EVERY_PROJECT_ROUTE: [&str; 8] = ["400", "401", "403", "404", "413", "429", "500", "503"];
 /// The refusals that every request of the identity API may get.
 const ON_EVERY_IDENTITY_ROUTE: [&str; 8] = ["400", "401", "403", "404", "413", "429", "500", "503"];
 /// The refusals of a request that has a body.

@@ -4,6 +4,7 @@ use std::fmt::Display;
 
 use crate::catalog::{CatalogError, Forbidden, Invalid, Operation, Outage};
 use crate::domain::with_causes;
+use crate::keystone::KeystoneError;
 
 use super::error::{ApiError, LATER};
 
@@ -44,6 +45,23 @@ impl From<CatalogError> for ApiError {
                 None => Self::Fault(with_causes(&error)),
             },
         }
+    }
+}
+
+impl From<KeystoneError> for ApiError {
+    fn from(error: KeystoneError) -> Self {
+        let retry_after_s = match error {
+            KeystoneError::Unknown => return Self::Unauthorized,
+            KeystoneError::NoProject | KeystoneError::NoRole => {
+                return Self::Forbidden(sentence(&error));
+            }
+            KeystoneError::Busy => 1,
+            KeystoneError::NoAnswer(_) => 2,
+            KeystoneError::BadAnswer(_) | KeystoneError::Authorities(_) | KeystoneError::Ended => {
+                10
+            }
+        };
+        Self::Later { why: sentence(&error), retry_after_s }
     }
 }
 

@@ -31,6 +31,8 @@ pub enum Notice {
     ClockJumped,
     /// What the last process left is not settled yet.
     Unsettled,
+    /// Keystone, whose tokens are taken, does not answer.
+    KeystoneAway,
 }
 
 /// The notices of now.

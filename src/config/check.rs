@@ -7,7 +7,7 @@ use std::path::{Component, Path};
 
 use super::{
     AuthMode, Config, InstanceConfig, KeepConfig, Problem, ServerConfig, StagingConfig,
-    TokenConfig, alerts, encryption, misplaced, places, policy,
+    TokenConfig, alerts, encryption, keystone, misplaced, places, policy,
 };
 
 /// SHA-256 of nothing: a token with this digest would accept an empty secret.
@@ -19,6 +19,11 @@ pub(super) fn problems(config: &Config) -> Vec<Problem> {
     data_dir(&config.data_dir, &mut found);
     identity_file(config, &mut found);
     auth_mode(config.auth.mode, config.server.listen, &mut found);
+    for (key, why) in
+        keystone::problems(&config.auth.keystone, config.auth.mode == AuthMode::Keystone)
+    {
+        found.add(key, why);
+    }
     public_url(&config.server.public_url, &mut found);
     socket(&config.server, &mut found);
     ranges(config, &mut found);
@@ -141,6 +146,8 @@ fn ranges(config: &Config, found: &mut Problems) {
     found.range("limits.downloads", &limits.downloads, &(1..=65_536));
     found.range("limits.project_restores", &limits.project_restores, &(1..=1_000_000));
     found.range("auth.token_lifetime_s", &config.auth.token_lifetime_s, &(60..=7 * DAY));
+    found.range("auth.keystone.cache_s", &config.auth.keystone.cache_s, &(1..=60));
+    found.range("auth.keystone.timeout_s", &config.auth.keystone.timeout_s, &(1..=60));
     found.range("executor.workers", &executor.workers, &(1..=16));
     found.range("executor.compression_threads", &executor.compression_threads, &(0..=64));
     found.range("executor.compression_level", &executor.compression_level, &(1..=19));

@@ -12,6 +12,7 @@ mod error;
 mod health;
 mod instance;
 mod keep;
+mod keystone;
 mod layers;
 mod misplaced;
 mod own_catalog;
@@ -33,6 +34,7 @@ pub use error::{ConfigError, Problem};
 pub use health::HealthConfig;
 pub use instance::InstanceConfig;
 pub use keep::KeepConfig;
+pub use keystone::KeystoneConfig;
 pub use places::{PlaceConfig, PlaceKind};
 pub use policy::PolicyConfig;
 pub use section::{

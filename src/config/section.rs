@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::LogFormat;
 
-use super::{TokenConfig, word};
+use super::{KeystoneConfig, TokenConfig, word};
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -94,6 +94,7 @@ pub struct AuthConfig {
     #[serde(deserialize_with = "word::one")]
     pub mode: AuthMode,
     pub token_lifetime_s: u64,
+    pub keystone: KeystoneConfig,
     #[serde(default)]
     pub tokens: Vec<TokenConfig>,
 }
@@ -109,6 +110,8 @@ impl AuthConfig {
 #[serde(rename_all = "lowercase")]
 pub enum AuthMode {
     Token,
+    /// For those, and for tokens of OpenStack's Keystone.
+    Keystone,
     /// For none; allowed on a loopback address only.
     None,
 }

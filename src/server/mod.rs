@@ -8,6 +8,7 @@ mod gate;
 mod http;
 mod identity;
 pub mod keys;
+mod keystone;
 mod listener;
 mod open;
 mod owner;
@@ -26,6 +27,7 @@ mod users;
 
 pub use alerts::{channels as alert_channels, test_channels};
 pub use error::ServerError;
+pub use keystone::keystone_of;
 pub use open::{executor_settings, open_and_lock, open_existing};
 pub use owner::as_whom;
 pub use policies::configured_policies;

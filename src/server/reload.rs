@@ -2,7 +2,7 @@
 
 use std::thread;
 
-use crate::config::Config;
+use crate::config::{AuthConfig, Config};
 use crate::domain::with_causes;
 use crate::executor::{self, Context};
 use crate::notify::Channels;
@@ -45,7 +45,7 @@ pub(super) fn reload(running: &Config, context: &Context, channels: &Channels) {
         "the configuration was read again: instances, tokens, schedules, retention, places and alerts are as it says"
     );
     let same = Config {
-        auth: config.auth.clone(),
+        auth: AuthConfig { tokens: config.auth.tokens.clone(), ..running.auth.clone() },
         instances: config.instances.clone(),
         defaults: config.defaults.clone(),
         alerts: config.alerts.clone(),
@@ -53,7 +53,7 @@ pub(super) fn reload(running: &Config, context: &Context, channels: &Channels) {
         file: config.file.clone(),
         ..running.clone()
     };
-    if same != config || config.auth.mode != running.auth.mode {
+    if same != config {
         log::warn!("other keys of the configuration changed too: they apply after a restart");
     }
 }

@@ -20,7 +20,7 @@ use super::reload::reload;
 use super::signals::SignalListener;
 use super::socket::{self, SocketServer};
 use super::startup_probe::StartupProbe;
-use super::{ServerError, alerts, http, keys, policies, systemd, token, users};
+use super::{ServerError, alerts, http, keys, keystone, policies, systemd, token, users};
 
 /// How long the answer to a registration waits: clients expect to read RESTORED in it.
 const REGISTRATION_WAIT: Duration = Duration::from_secs(2);
@@ -108,10 +108,11 @@ async fn answer(
         archives: Arc::new(Archives::new(&context.local, &context.storage)),
         channels: Arc::<Channels>::clone(channels),
         auth: match config.auth.mode {
-            AuthMode::Token => api::AuthMode::Token,
+            AuthMode::Token | AuthMode::Keystone => api::AuthMode::Token,
             AuthMode::None => api::AuthMode::None,
         },
         users: users::start(config, context),
+        keystone: keystone::start(config, context)?,
         slow_down: Arc::clone(&slow_down),
         wrong_sign_in_wait: WRONG_SIGN_IN_WAIT,
         public_url: config.server.public_url().map(str::to_owned),
@@ -160,7 +161,7 @@ fn console(
     slow_down: Arc<SlowDown>,
 ) -> Console {
     let settings = ConsoleSettings {
-        needs_token: config.auth.mode == AuthMode::Token,
+        needs_token: config.auth.mode != AuthMode::None,
         public_url: config.server.public_url().map(str::to_owned),
         hosts: config.server.hosts.split_whitespace().map(str::to_owned).collect(),
         body_timeout: config.server.request_timeout(),

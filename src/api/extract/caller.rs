@@ -8,7 +8,7 @@ use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{AUTHORIZATION, HeaderMap};
 use actix_web::middleware::Next;
-use actix_web::{Error, HttpMessage as _, web};
+use actix_web::{Error, HttpMessage as _, HttpRequest, web};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
@@ -16,7 +16,8 @@ use crate::api::error::ApiError;
 use crate::api::limits::{Share, TokenUse};
 use crate::api::{AuthMode, State, counted, held};
 use crate::catalog::{Read, Scope};
-use crate::domain::{Actor, Caller, ProjectId, Role};
+use crate::domain::{Actor, Caller, Clock as _, ProjectId, Role, SystemClock};
+use crate::keystone::{Keystone, KeystoneError};
 
 /// The secret of a request.
 struct Credentials<'h> {
@@ -30,7 +31,7 @@ pub(in crate::api) async fn authenticate(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    match enter(&request) {
+    match enter(&request).await {
         Ok((scope, token, share)) => {
             request.extensions_mut().insert(scope);
             request.extensions_mut().insert(token);
@@ -42,19 +43,22 @@ pub(in crate::api) async fn authenticate(
     }
 }
 
-fn enter(request: &ServiceRequest) -> Result<(Scope<Read>, Arc<TokenUse>, Share), ApiError> {
+async fn enter(request: &ServiceRequest) -> Result<(Scope<Read>, Arc<TokenUse>, Share), ApiError> {
     let state = request
         .app_data::<web::Data<State>>()
         .ok_or_else(|| ApiError::Fault("the application has no state".to_owned()))?;
     let origin = counted::origin(request.request());
     let caller = match state.auth {
         AuthMode::None => local_user(),
-        AuthMode::Token => caller(state, request.headers()).ok_or_else(|| {
-            if has_credentials(request.headers()) {
-                counted::count_sign_in(state, origin);
-            }
-            ApiError::Unauthorized
-        })?,
+        AuthMode::Token => {
+            let caller = caller(state, request.request()).await;
+            caller.inspect_err(|refused| {
+                let is_late = matches!(refused, ApiError::Later { .. } | ApiError::Wait { .. });
+                if !is_late && has_credentials(request.headers()) {
+                    counted::count_sign_in(state, origin);
+                }
+            })?
+        }
     };
     let project: ProjectId = request
         .match_info()
@@ -75,16 +79,17 @@ fn has_credentials(headers: &HeaderMap) -> bool {
 }
 
 /// Who asks, where nobody has to say so. A token that is sent has to be one.
-pub(in crate::api) fn caller_if_any(
+pub(in crate::api) async fn caller_if_any(
     state: &State,
-    headers: &HeaderMap,
+    request: &HttpRequest,
 ) -> Result<Option<Arc<Caller>>, ApiError> {
     if state.auth == AuthMode::None {
         return Ok(Some(local_user()));
     }
-    let says = headers.contains_key("x-auth-token") || headers.contains_key(AUTHORIZATION);
-    let known = says.then(|| caller(state, headers).ok_or(ApiError::Unauthorized));
-    known.transpose()
+    if !has_credentials(request.headers()) {
+        return Ok(None);
+    }
+    caller(state, request).await.map(Some)
 }
 
 /// The caller while authentication is off, which is possible on loopback addresses only.
@@ -96,10 +101,40 @@ fn local_user() -> Arc<Caller> {
     Arc::clone(&LOCAL_USER)
 }
 
-fn caller(state: &State, headers: &HeaderMap) -> Option<Arc<Caller>> {
-    let credentials = credentials(headers)?;
-    let caller = state.catalog.authenticate(&credentials.secret)?;
-    credentials.name.is_none_or(|name| name == caller.name).then_some(caller)
+/// Who sends the token. One of ours needs nobody else; any other is Keystone's, if that is asked. It never sees what came by
+/// HTTP Basic, which has passwords of ours only.
+async fn caller(state: &State, request: &HttpRequest) -> Result<Arc<Caller>, ApiError> {
+    let credentials = credentials(request.headers()).ok_or(ApiError::Unauthorized)?;
+    let Credentials { secret, name } = credentials;
+    if let Some(caller) = state.catalog.authenticate(&secret) {
+        let is_named = name.is_none_or(|name| name == caller.name);
+        return is_named.then_some(caller).ok_or(ApiError::Unauthorized);
+    }
+    match &state.keystone {
+        Some(keystone) if name.is_none() => ask_keystone(state, keystone, &secret, request).await,
+        _ => Err(ApiError::Unauthorized),
+    }
+}
+
+/// An address that sent wrong tokens waits before Keystone is asked about another one.
+async fn ask_keystone(
+    state: &State,
+    keystone: &Keystone,
+    token: &str,
+    request: &HttpRequest,
+) -> Result<Arc<Caller>, ApiError> {
+    if let Some(known) = keystone.known(token) {
+        return Ok(known?);
+    }
+    let address = request.peer_addr().map(|it| it.ip());
+    if let Some(time) = state.slow_down.must_wait(address, SystemClock.now()) {
+        return Err(ApiError::Wait { retry_after_s: time.as_secs().max(1) });
+    }
+    let answer = keystone.caller_of(token).await;
+    if answer == Err(KeystoneError::Unknown) {
+        state.slow_down.note(address, SystemClock.now());
+    }
+    Ok(answer?)
 }
 
 /// The first secret of a request, in the order X-Auth-Token, Basic, Bearer. A header that cannot be read

@@ -10,10 +10,11 @@ use actix_web::{HttpRequest, HttpResponse};
 
 use crate::api::State;
 use crate::api::counted::{self, origin};
-use crate::api::error::{ApiError, LATER};
+use crate::api::error::ApiError;
 use crate::api::extract::Body;
 use crate::api::link::absolute_base;
 use crate::api::operation::{Operation, operations};
+use crate::api::refusal::sentence;
 use crate::domain::{Actor, Clock as _, Secret, SystemClock, with_causes};
 use crate::users::{Issued, Refused};
 use crate::wire::{SignInBody, TokenAnswer};
@@ -91,7 +92,7 @@ async fn refuse(
         }
         Refused::Busy => {
             log::warn!("a sign-in was put off: {refused}");
-            ApiError::Unavailable(LATER)
+            ApiError::Later { why: sentence(&refused), retry_after_s: 1 }
         }
         Refused::Failed(error) => ApiError::Fault(with_causes(&error)),
     }

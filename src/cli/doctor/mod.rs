@@ -8,6 +8,7 @@ mod data_dir;
 mod finding;
 mod instances;
 mod keys;
+mod keystone;
 mod places;
 mod tools;
 mod undo;
@@ -69,6 +70,7 @@ fn check_all(config: &Config, verbose: bool, findings: &mut Findings) {
     data_dir::clock(findings);
     catalog::server(config, findings);
     catalog::catalog(config, findings);
+    keystone::keystone(config, findings);
     instances::instances(config, free, verbose, findings);
     alerts::alerts(config, findings);
     undo::undo_points(config, findings);

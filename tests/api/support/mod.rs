@@ -27,6 +27,7 @@ use coffer::domain::{
     ProjectId, Role, RowsByTable, RunEnd, RunNumbers, RunResult, Source, Status, Timestamp, Verify,
     VerifyLevel,
 };
+use coffer::keystone::Keystone;
 use coffer::notify::Channels;
 use coffer::users::Users;
 use sha2::{Digest as _, Sha256};
@@ -163,7 +164,16 @@ impl Fixture {
         Self::with(AuthMode::Token, None)
     }
 
+    /// The same, which takes tokens of this Keystone, too.
+    pub fn with_keystone(keystone: Keystone) -> Self {
+        Self::made(AuthMode::Token, None, Some(Arc::new(keystone)))
+    }
+
     pub fn with(auth: AuthMode, public_url: Option<&str>) -> Self {
+        Self::made(auth, public_url, None)
+    }
+
+    fn made(auth: AuthMode, public_url: Option<&str>, keystone: Option<Arc<Keystone>>) -> Self {
         let folder = TempDir::new().unwrap();
         let settings = Settings {
             max_backups: 1_000_000,
@@ -199,6 +209,7 @@ impl Fixture {
             channels: Arc::new(Channels::default()),
             auth,
             users,
+            keystone,
             slow_down: Arc::default(),
             wrong_sign_in_wait: Duration::ZERO,
             public_url: public_url.map(str::to_owned),

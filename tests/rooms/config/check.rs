@@ -43,6 +43,17 @@ fn token(name: &str, digest_byte: u8, roles: &str) -> String {
 #[case("[paging]\ndefault = 0", "paging.default")]
 #[case("[paging]\nmax = 10", "paging.default")]
 #[case("[paging]\nmax = 0", "paging.max")]
+#[case("[auth.keystone]\ncache_s = 61", "auth.keystone.cache_s")]
+#[case("[auth.keystone]\ntimeout_s = 0", "auth.keystone.timeout_s")]
+#[case("[auth.keystone]\nca_file = \"ca.pem\"", "auth.keystone.ca_file")]
+#[case("[auth.keystone]\nauth_url = \"keystone:5000\"", "auth.keystone.auth_url")]
+#[case("[auth.keystone]\nauth_url = \"https://me:pw@keystone\"", "auth.keystone.auth_url")]
+#[case("[auth]\nmode = \"keystone\"", "auth.keystone.auth_url")]
+#[case(
+    "[auth]\nmode = \"keystone\"\n[auth.keystone]\nauth_url = \"http://k\"\nadmin_roles = []\nmember_roles = []\n\
+         reader_roles = []",
+    "auth.keystone.member_roles"
+)]
 fn a_value_out_of_range_is_named(#[case] text: &str, #[case] key: &str) {
     let problems = problems(text);
     assert!(problems.iter().any(|problem| problem.starts_with(key)), "{problems:?}");

@@ -73,6 +73,9 @@ fn default_toml_has_every_key() {
     for list in [
         "instances.source",
         "auth.tokens.roles",
+        "auth.keystone.admin_roles",
+        "auth.keystone.member_roles",
+        "auth.keystone.reader_roles",
         "defaults.alerts",
         "defaults.copies",
         "instances.copies",
