@@ -96,7 +96,10 @@ const CRATES: &[(&[&str], &[&str])] = &[
         &["store/", "engine/sqlite", "cli/demo"],
     ),
     (&["actix_web", "actix_http"], &["access/", "api/", "console/", "server"]),
-    (&["ureq"], &["client/", "keystone/", "notify/", "storage/requests/", "storage/s3/", "storage/swift/"]),
+    (
+        &["ureq"],
+        &["client/", "keystone/", "notify/", "storage/requests/", "storage/s3/", "storage/swift/"],
+    ),
     (&["lettre"], &["notify/"]),
     (&["rusty_s3"], &["storage/s3/"]),
     (&["zstd_safe"], &["archive/"]),
