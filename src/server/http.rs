@@ -20,6 +20,7 @@ use actix_web::dev::{AppConfig, Server, ServiceResponse};
 use actix_web::rt::net::TcpStream;
 use actix_web::web::{Data, ServiceConfig};
 use actix_web::{App, Error};
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::access::Reached;
@@ -36,6 +37,10 @@ pub(super) const REQUEST_GRACE_S: u64 = 10;
 const REFUSED: Duration = Duration::from_secs(1);
 /// Bytes of an answer that may wait for its client; beyond, the next piece of it is not made yet.
 const WRITE_BUFFER: usize = 8 << 10;
+
+/// Bytes of an answer that may wait in the kernel until they can be sent. It would take some megabytes for each client that
+/// reads nothing, and as much work.
+const UNSENT: u32 = 64 << 10;
 
 type Accepted<S> = Result<(ClientStream<S>, Option<SocketAddr>), DispatchError>;
 
@@ -81,6 +86,7 @@ async fn accept_tcp(io: TcpStream, gate: Arc<Gate>, times: Times) -> Accepted<Tc
     let place = place.ok_or_else(|| DispatchError::Io(io::ErrorKind::ConnectionRefused.into()))?;
     // The end of an answer is not held back until the client has acknowledged the rest.
     io.set_nodelay(true)?;
+    SockRef::from(&io).set_tcp_notsent_lowat(UNSENT)?;
     Ok((ClientStream::new(io, place, times), Some(peer)))
 }
 
