@@ -232,7 +232,7 @@ impl Rules {
         let (count, stored_bytes) = db.completed_totals(project, id)?;
         let bad = db.bad_backups(project, id)?;
         let unusable = if bad.is_empty() { 0 } else { db.count_unusable(project, id)? };
-        let (last_drill, passed_drills) = db.last_drills(id)?;
+        let drills = db.last_drills(id)?;
         let (left_out, schedule) = ((left_out(0)?, left_out(1)?), db.schedule(id)?);
         Ok(HealthFacts {
             instance: id,
@@ -259,9 +259,9 @@ impl Rules {
             bad,
             restore_points: count.saturating_sub(unusable),
             stored_bytes,
-            last_drill,
-            passed_drills,
-            proven_by_drill: db.proven_by_drill(id)?,
+            last_drill: drills.last,
+            passed_drills: drills.passed,
+            proven_by_drill: drills.proven,
         })
     }
 }

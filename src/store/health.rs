@@ -208,6 +208,17 @@ impl Total {
     }
 }
 
+/// What the drills of an instance found.
+#[derive(Debug)]
+pub struct LastDrills {
+    /// The last one that ended by itself.
+    pub last: Option<DrillRun>,
+    /// The last two that passed, the newest first.
+    pub passed: Vec<PassedDrill>,
+    /// When one of a backup passed last that was not deleted since.
+    pub proven: Option<Timestamp>,
+}
+
 /// What one drill that ended was.
 struct Drilled {
     run: DrillRun,
@@ -369,14 +380,14 @@ impl Records<'_> {
         query_one(self.0, WAITING_VERIFICATIONS, [], |row| row.get(0))
     }
 
-    /// When a drill of a backup that was not deleted since passed last.
-    pub fn proven_by_drill(self, instance: InstanceId) -> Result<Option<Timestamp>> {
-        query_first(self.0, PROVEN_BY_DRILL, [instance], |row| row.get(0))
-    }
-
-    /// The last drill of an instance that ended by itself, and the last two that passed, the newest first.
-    pub fn last_drills(self, instance: InstanceId) -> Result<(Option<DrillRun>, Vec<PassedDrill>)> {
+    pub fn last_drills(self, instance: InstanceId) -> Result<LastDrills> {
         let passed = drills(self.0, instance, "done", 2)?;
+        let proven = match passed.first().map(|it| &it.run) {
+            Some(run) if run.deleted => {
+                query_first(self.0, PROVEN_BY_DRILL, [instance], |row| row.get(0))?
+            }
+            newest => newest.map(|it| it.ended),
+        };
         let mut last: Vec<DrillRun> = passed.iter().take(1).map(|it| it.run.clone()).collect();
         for result in ["failed", "damaged"] {
             last.extend(drills(self.0, instance, result, 1)?.into_iter().map(|it| it.run));
@@ -385,7 +396,8 @@ impl Records<'_> {
             let DrillRun { backup, ended, .. } = it.run;
             PassedDrill { backup, ended, took: it.took, rows: it.rows }
         });
-        Ok((last.into_iter().max_by_key(|it| it.ended), passed.collect()))
+        let last = last.into_iter().max_by_key(|it| it.ended);
+        Ok(LastDrills { last, passed: passed.collect(), proven })
     }
 }
 

@@ -51,7 +51,7 @@ pub use disk_reserve::Purpose;
 pub use error::{Result, StoreError};
 pub use events::{EventFault, EventPage};
 
-pub use health::{Attempts, InstanceChanges};
+pub use health::{Attempts, InstanceChanges, LastDrills};
 pub use instances::InstanceRecord;
 pub use runs::RunOf;
 pub use schedules::{ScheduleRecord, SeenClock};
