@@ -21,6 +21,7 @@ mod load;
 mod mariadb;
 mod measure;
 mod options;
+mod pages;
 #[path = "../servers/postgres.rs"]
 #[expect(clippy::unwrap_used, clippy::expect_used, reason = "a harness of tests")]
 mod postgres;
@@ -47,9 +48,10 @@ type Outcome<T> = Result<T, Box<dyn Error>>;
 /// A part of the bench, which measures in a folder of its own.
 type Part = fn(&Path, &Options, &mut Results) -> Outcome<()>;
 
-const PARTS: [(&str, Part); 10] = [
+const PARTS: [(&str, Part); 11] = [
     ("footprint", footprint::rows),
     ("api", api::rows),
+    ("console", pages::rows),
     ("attacks", attacks::rows),
     (SOAK, soak::rows),
     ("sqlite", contest::sqlite),

@@ -21,50 +21,7 @@ const HEAVY: &str = "00000001-0000-4000-8000-000000000000";
 const ROOT: &str = "00000002-0001-7000-8000-000000000000";
 
 /// A thousand instances with a hundred backups each; one in ten is damaged, and has an alert.
-fn fill(db: &Connection) {
-    let of_instance = "printf('%08x-0000-4000-8000-000000000000', i)";
-    let of_backup = "printf('%08x-%04x-7000-8000-000000000000', i, n)";
-    let backups = |to: &str, parent: &str, from: &str| {
-        format!(
-            "INSERT INTO backups (id, project, instance, name, task, kind, parent, status, engine, version, created, updated,
-                 location, size, source_bytes, checksum, verified_at, verify_level, removal, trashed)
-             SELECT {of_backup}, 'project-a', {of_instance}, 'nightly ' || i || ' ' || n, 'backup',
-                 iif({parent} IS NULL, 'full', 'incremental'), {parent}, 'COMPLETED', 'mysql', '8.0',
-                 1795000000000000 + n * 1000000, 1795000000000000 + n * 1000000, 'project-a/' || {of_instance} || '/' || {of_backup} || '.tar.zst', 5000000 + n * i,
-                 70000000 + i, hex(randomblob(32)), 1795000000000000 + n * 1000000, 'checked',
-                 iif({to}, 'claimed', NULL), iif({to}, 1795000000000000, NULL) {from}"
-        )
-    };
-    let numbers =
-        "WITH RECURSIVE is_(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM is_ WHERE i < 1000),
-        ns(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM ns WHERE n < 300)";
-    let incremental = format!("iif(i = 2 AND n > 1, '{ROOT}', NULL)");
-    let everywhere = "FROM is_, ns WHERE n <= 100 OR n <= 300 AND i IN (1, 2)";
-    db.execute_batch(&format!(
-        "PRAGMA synchronous = OFF; BEGIN;
-         {numbers} INSERT INTO instances (id, project, name, engine, version, source, check_level, status, created, updated)
-         SELECT {of_instance}, 'project-a', 'shop number ' || i, 'mysql', '8.0', '{{}}', 'quick', 'ACTIVE', 1, 1 FROM is_;
-         {numbers} {};
-         UPDATE backups SET damage_code = 'archive_damaged', damage_in = 'archive',
-             damage_message = 'the archive ' || location || ' differs from its checksum'
-         WHERE id LIKE '%-0064-7000-%' AND instance LIKE '%0-0000-4000-8000-000000000000';
-         {numbers} INSERT INTO runs (id, kind, project, instance, backup, asked, begun, ended, result, numbers)
-         SELECT printf('%08x-0000-4000-a000-000000000000', n), 'drill', 'project-a', '{HEAVY}', printf('00000001-%04x-7000-8000-000000000000', n),
-             n, n, 1795000000000000 + n, 'done', (SELECT json_object('took_ms', 5, 'drill', json_object('version', '8.0', 'check',
-             'CHECK TABLE', 'tables', 300, 'rows', 9), 'rows_by_table', json_group_object('shop.table_' || t.n, t.n))
-             FROM ns AS t) FROM ns WHERE n <= 200;
-         {numbers} INSERT INTO alerts (id, kind, instance, project, name, since, began, said, ended, message, advice, channels)
-         SELECT printf('%08x-0000-4000-b000-000000000000', i), 'damaged', {of_instance}, 'project-a', 'shop number ' || i, 1795000000000000,
-             1795000000000000, 1795000000000000, iif(i < 500, NULL, 1795000000000000 + i), 'a backup is damaged or missing ' || i,
-             'make a full backup now', '[]' FROM is_;
-         {numbers} INSERT INTO events (seq, at, project, who, origin, action, outcome, detail, hash)
-         SELECT i, 1795000000000000 + i, 'project-a', 'alice', '127.0.0.1', 'backup_create', 'done', 'n', zeroblob(32) FROM is_;
-         UPDATE event_chain SET last = 1000;
-         COMMIT;",
-        backups("i = 1 AND n > 200", &incremental, everywhere)
-    ))
-    .unwrap();
-}
+const LARGE: &str = include_str!("../../data/catalog/large.sql");
 
 /// What a browser that takes gzip gets: the page, and how long it was on the way.
 async fn loaded(browser: &Browser, path: &str) -> (String, usize) {
@@ -102,7 +59,8 @@ fn next_in(page: &str, label: &str) -> Option<String> {
 #[actix_web::test]
 async fn no_page_of_a_large_server_has_a_list_without_end_or_is_long_on_the_way() {
     let browser = Browser::signed_in("admin").await;
-    fill(&Connection::open(browser.server.catalog_file()).unwrap());
+    let db = Connection::open(browser.server.catalog_file()).unwrap();
+    db.execute_batch(LARGE).unwrap();
     let last = format!("00000001-{:04x}-7000-8000-000000000000", 200);
     for path in [
         "",
