@@ -3,8 +3,8 @@
 use super::fixture::*;
 use super::*;
 use coffer::domain::{
-    BackupId, Cancel, Damage, DamageIn, Failure, FailureCode, ParentChoice, Run, RunEnd, RunResult,
-    VerifyLevel,
+    BackupId, Cancel, Damage, DamageIn, Failure, FailureCode, ParentChoice, Run, RunEnd, RunKind,
+    RunResult, VerifyLevel,
 };
 
 impl Fixture {
@@ -86,12 +86,35 @@ fn a_delete_cancels_those_that_wait_and_those_that_run_and_what_they_find_comes_
     assert!(!cancel.is_cancelled(), "another backup was deleted");
     fixture.delete(runs).unwrap();
     assert!(cancel.is_cancelled());
+    for id in [runs, waits] {
+        let mut all = fixture.catalog.runs_of_backup(id).unwrap();
+        all.retain(|it| it.kind == RunKind::Verify);
+        let ends: Vec<_> = all.into_iter().map(|it| it.end.map(|end| end.result)).collect();
+        assert_eq!(ends, [Some(RunResult::Cancelled)], "{id}");
+    }
     assert!(!fixture.catalog.begin_verification(runs, Cancel::default()).wait().unwrap());
     let damage = Damage { id: runs, place: DamageIn::Archive, failure: rotten() };
     fixture.end_verification(runs, RunResult::Damaged(rotten()), Some(damage));
     fixture.catalog.retry_verification(runs).wait().unwrap();
     assert_eq!(fixture.catalog.claim(Lane::Verifications).unwrap(), None);
     assert_eq!(fixture.catalog.find(runs).unwrap().failure, None);
+}
+
+#[test]
+fn one_that_waits_is_not_ended_by_an_earlier_one_that_was_cancelled_and_ends_late() {
+    let fixture = Fixture::new();
+    let id = fixture.completed(ParentChoice::None);
+    fixture.ask_verification(id).unwrap();
+    fixture.claim_verification();
+    fixture.delete(id).unwrap();
+    assert_eq!(fixture.removal(), [id]);
+    fixture.catalog.trashed(vec![id]).wait().unwrap();
+    fixture.catalog.undeleted(vec![id], id, Actor::command_line()).wait().unwrap();
+    fixture.ask_verification(id).unwrap();
+    fixture.end_verification(id, RunResult::Done, None);
+    let waits = fixture.verification(id).unwrap();
+    assert!(waits.begun.is_none() && waits.end.is_none(), "{waits:?}");
+    assert_eq!(fixture.claim_verification().backup.id, id);
 }
 
 #[test]
