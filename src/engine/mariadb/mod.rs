@@ -43,6 +43,7 @@ use std::time::Instant;
 pub(super) use self::brand::Brand;
 use self::options::{Method, Options};
 use super::file_name::folder_name;
+use super::source_path::invalid;
 use super::{
     DrillReport, DrillRequest, DumpFacts, DumpRequest, Engine, Intake, Load, LoadRequest, Probe,
     Result, server_end,
@@ -84,6 +85,16 @@ impl Engine for Brand {
 
     fn load(&self, request: &LoadRequest<'_>) -> Result<Box<dyn Load>> {
         Ok(Box::new(load::AnyLoad::prepare(*self, request)?))
+    }
+
+    /// Always refused. No statement gives a database another name, and tables with triggers are not moved into another
+    /// one: what is there would be gone, or half there, while the new one is loaded.
+    fn check_refresh(&self, _source: &Source, _server: &Source, _database: &str) -> Result<()> {
+        Err(invalid(format!(
+            "staging.server: a server of {} can give no database another name, so what is there could not stay until the \
+             new one is complete; name a path in staging.to, which becomes a data directory for a server of its own",
+            self.name()
+        )))
     }
 
     fn drill(&self, request: &DrillRequest<'_>) -> Result<DrillReport> {

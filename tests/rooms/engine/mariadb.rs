@@ -140,3 +140,16 @@ mod logical {
         an_archive_with_an_unexpected_entry_is_refused
     }
 }
+
+#[test]
+fn a_database_of_a_server_is_not_refreshed_by_itself_and_the_reason_says_what_can_be_done() {
+    for name in ["mariadb", "mysql"] {
+        let engine = find(name).unwrap();
+        let refused = engine.check_refresh(&nowhere(), &nowhere(), "shop_staging").unwrap_err();
+        assert_eq!(refused.failure().unwrap().code, FailureCode::SourceInvalid);
+        let said = refused.to_string();
+        assert!(said.contains(name) && said.contains("another name"), "{said}");
+        assert!(said.contains("staging.to"), "{said}");
+        assert!(engine.probe_refresh(&nowhere(), &nowhere(), "shop_staging").is_err());
+    }
+}
