@@ -22,6 +22,10 @@ pub use thread::SchedulerThread;
 /// The longest wait between two ticks: a clock that was set is noticed within this time.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
+/// How many schedules one tick looks at. The others follow in the next ones, a moment later: whatever else there is to do
+/// waits no longer than for these. They share a commit, so fewer would take longer for all.
+const PORTION: usize = 64;
+
 /// How often the catalog remembers what the clock shows.
 const CLOCK_NOTED: Duration = Duration::from_secs(3600);
 
@@ -147,27 +151,21 @@ impl Scheduler {
         }
     }
 
+    /// Begins the first of those that are due.
     fn begin_due(&mut self, now: Timestamp, finished: &HashSet<InstanceId>) {
-        let looked_lately = self.looked.is_some_and(|looked| now < looked.plus(LONGEST_WAIT));
-        if !looked_lately {
-            self.looked = Some(now);
-        }
-        let due = |id: &InstanceId, look: &Look| match look {
-            Look::At(at) => *at <= now,
-            // A thousand may wait for a worker: they are not checked whenever one backup ends.
-            Look::AfterBackup => finished.contains(id) || !looked_lately,
-            Look::Never => false,
-        };
+        self.look_after_backups(now, finished);
         let later = Look::At(now.plus(LONGEST_WAIT));
         let mut begun = Vec::new();
-        for (id, look) in self.looks.iter_mut().filter(|(id, look)| due(id, look)) {
-            match self.catalog.look_at_schedule(*id) {
-                Ok(Some(next)) => *look = next,
-                // Many that are due at once share a commit.
-                Ok(None) => begun.push((*id, self.catalog.advance_schedule(*id))),
+        for id in self.first_due(now) {
+            match self.catalog.look_at_schedule(id) {
+                Ok(Some(next)) => {
+                    self.looks.insert(id, next);
+                }
+                // Several that are due at once share a commit.
+                Ok(None) => begun.push((id, self.catalog.advance_schedule(id))),
                 Err(error) => {
                     log::error!("the schedule of instance {id}: {}", with_causes(&error));
-                    *look = later;
+                    self.looks.insert(id, later);
                 }
             }
         }
@@ -178,6 +176,32 @@ impl Scheduler {
             });
             self.looks.insert(id, look);
         }
+    }
+
+    /// What waits for the end of a backup is due when that ended. In a while all of that is looked at: a thousand may wait
+    /// for a worker, and are not checked whenever one backup ends.
+    fn look_after_backups(&mut self, now: Timestamp, finished: &HashSet<InstanceId>) {
+        let looked_lately = self.looked.is_some_and(|looked| now < looked.plus(LONGEST_WAIT));
+        if !looked_lately {
+            self.looked = Some(now);
+        }
+        for (id, look) in &mut self.looks {
+            if *look == Look::AfterBackup && (finished.contains(id) || !looked_lately) {
+                *look = Look::At(now);
+            }
+        }
+    }
+
+    /// Those that have been due for the longest time, as many as one tick takes.
+    fn first_due(&self, now: Timestamp) -> Vec<InstanceId> {
+        let due = self.looks.iter().filter_map(|(id, look)| match look {
+            Look::At(at) if *at <= now => Some((*at, *id)),
+            Look::At(_) | Look::AfterBackup | Look::Never => None,
+        });
+        let mut due: Vec<_> = due.collect();
+        due.sort_unstable();
+        due.truncate(PORTION);
+        due.into_iter().map(|(_at, id)| id).collect()
     }
 
     /// Begins drills and restores into staging, and says when the next one is due.
