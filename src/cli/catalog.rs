@@ -34,8 +34,7 @@ enum CatalogCommand {
 #[derive(Debug, Args)]
 struct RebuildArgs {
     /// First bring back the archives that the data directory lacks from this place: its name in the configuration,
-    /// `s3://bucket/prefix`,
-    /// `swift://container/prefix`, or a folder, such as the data directory of another machine.
+    /// `s3://bucket/prefix`, `swift://container/prefix`, or a folder, such as the data directory of another machine.
     #[arg(long, value_name = "PLACE")]
     from: Option<String>,
     #[command(flatten)]

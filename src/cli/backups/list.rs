@@ -24,9 +24,8 @@ pub(in crate::cli) struct ListArgs {
     /// How many at most, the newest first; 0 for all.
     #[arg(long, value_name = "NUMBER", default_value_t = 50)]
     limit: usize,
-    /// List what lies in this place: its name in the configuration, `s3://bucket/prefix`,
-    /// `swift://container/prefix`, or a folder, such as the data
-    /// directory of another machine. Needs no catalog and no server.
+    /// List what lies in this place: its name in the configuration, `s3://bucket/prefix`, `swift://container/prefix`,
+    /// or a folder, such as the data directory of another machine. Needs no catalog and no server.
     #[arg(long, value_name = "PLACE")]
     from: Option<String>,
     /// Report as JSON.

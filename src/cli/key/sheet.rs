@@ -64,6 +64,7 @@ fn sheet(secret: &str, public: &str, signer: &str) -> Result<String> {
          Type or scan the key into a file, such as key.txt; this whole text may be that file too. Then:\n\
          coffer list --from s3://BUCKET/PREFIX --identity key.txt\n\
          coffer restore --signer SIGNER --from s3://BUCKET/PREFIX latest:INSTANCE --identity key.txt --to PATH\n\
+         Copies in OpenStack Swift are at swift://CONTAINER/PREFIX instead, those on a disk at its folder.\n\
          Without Coffer, with a full backup's file:\n\
          age -d -i key.txt FILE.tar.zst.age | tar --zstd -xf -\n"
     );
@@ -86,6 +87,7 @@ mod tests {
         let mut read = Identities::default();
         read.add("sheet", text.as_bytes(), &|_| None).unwrap();
         assert_eq!(read.public_keys(), [identity.public()]);
+        assert!(text.contains("swift://CONTAINER/PREFIX"), "{text}");
         assert!(text.lines().count() > 30 && text.contains('█'), "{text}");
     }
 }
