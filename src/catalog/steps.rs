@@ -135,14 +135,8 @@ impl Catalog {
     ) -> Reply<()> {
         self.write(move |db, _rules| {
             require_archive(db, id)?;
-            // Of the others only what their own manifests say is known, which their rows have.
-            let others = built_on.into_iter().map(|it| (it, VerifyLevel::Bytes));
-            for (id, level) in [(id, level)].into_iter().chain(others) {
-                // One that was deleted meanwhile needs no proof.
-                let Some(facts) = db.backup(id)?.and_then(|it| it.backup.facts) else { continue };
-                db.set_verified(id, at, level.max(facts.verify_level), DamageIn::Archive)?;
-                db.add_run(RunKind::Verify, id, &RunEnd::new(at, RunResult::Done))?;
-            }
+            add_proof(db, id, at, level)?;
+            add_proofs(db, built_on, at)?;
             Ok(())
         })
     }
@@ -248,6 +242,19 @@ pub(super) fn require_changed(
     }
     let record = db.backup(id)?.ok_or(CatalogError::NoSuchBackup { id })?;
     Err(StoreError::IllegalTransition { id, from: record.backup.status, to }.into())
+}
+
+/// All bytes of these archives were proven again, because something is built on them that was.
+pub(super) fn add_proofs(db: Records<'_>, ids: Vec<BackupId>, at: Timestamp) -> Result<()> {
+    // Of them only what their own manifests say is known, which their rows have.
+    ids.into_iter().try_for_each(|id| add_proof(db, id, at, VerifyLevel::Bytes))
+}
+
+/// One that was deleted meanwhile needs no proof.
+fn add_proof(db: Records<'_>, id: BackupId, at: Timestamp, level: VerifyLevel) -> Result<()> {
+    let Some(facts) = db.backup(id)?.and_then(|it| it.backup.facts) else { return Ok(()) };
+    db.set_verified(id, at, level.max(facts.verify_level), DamageIn::Archive)?;
+    Ok(db.add_run(RunKind::Verify, id, &RunEnd::new(at, RunResult::Done))?)
 }
 
 /// The facts of the backup's archive; a backup without one is refused.

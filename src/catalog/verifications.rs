@@ -10,7 +10,7 @@ use crate::domain::{
 use crate::store::{BackupRecord, Records, RunOf};
 
 use super::rules::{Rules, visible_backup};
-use super::steps::require_archive;
+use super::steps::{add_proofs, require_archive};
 use super::{
     Catalog, CatalogError, Job, NotNow, Operation, Read, Reply, Result, Scope, VerificationJob,
     Write, lineage,
@@ -55,12 +55,13 @@ impl Catalog {
     }
 
     /// A verification ended. One that passed clears damage that was found in the bytes; after one that found damage nothing
-    /// is built on the damaged backup. `level`: how far the backup was proven when it was made.
+    /// is built on the damaged backup. `level`: how far the backup was proven when it was made. `built_on`: what else was read.
     pub fn end_verification(
         &self,
         id: BackupId,
         end: RunEnd,
         level: VerifyLevel,
+        built_on: Vec<BackupId>,
         damage: Option<Damage>,
     ) -> Reply<()> {
         let (running, bell) = (Arc::clone(&self.drills), Arc::clone(&self.bell));
@@ -73,6 +74,7 @@ impl Catalog {
                 if end.result == RunResult::Done {
                     let level = level.max(require_archive(db, id)?.verify_level);
                     db.set_verified(id, end.at, level, DamageIn::Archive)?;
+                    add_proofs(db, built_on, end.at)?;
                 }
                 if let Some(damage) = damage {
                     db.set_damaged(&damage, end.at)?;

@@ -63,8 +63,7 @@ pub(super) fn run(context: &Context, job: Job) {
         }
         Job::Verify(job) => {
             if let Some((result, took)) = verify::run(context, &job) {
-                Outcome::Verification { backup: Box::new(job.backup), took, result }
-                    .settle(context);
+                Outcome::Verification { job, took, result }.settle(context);
             }
         }
         Job::Remove(job) => remove::run(context, &job),

@@ -2,10 +2,8 @@
 
 use std::time::Duration;
 
-use crate::catalog::CatalogError;
-use crate::domain::{
-    Backup, BackupId, FailureCode, Instance, InstanceId, VerifyLevel, with_causes,
-};
+use crate::catalog::{CatalogError, VerificationJob};
+use crate::domain::{BackupId, FailureCode, Instance, InstanceId, VerifyLevel, with_causes};
 use crate::executor::drill::{self, PassedDrill};
 use crate::executor::{Context, JobError, Result, presence};
 use crate::failpoint;
@@ -28,7 +26,7 @@ pub(super) enum Outcome {
     Drill { id: BackupId, took: Duration, result: Result<PassedDrill> },
     Staging { id: BackupId, took: Duration, result: Result<Refreshed> },
     Consolidation { id: BackupId, result: Result<Made> },
-    Verification { backup: Box<Backup>, took: Duration, result: Result<VerifyLevel> },
+    Verification { job: Box<VerificationJob>, took: Duration, result: Result<VerifyLevel> },
     Removal { id: BackupId, result: Result<Removed> },
     InstanceRemoval { id: InstanceId, result: Result<()> },
 }
@@ -94,9 +92,7 @@ impl Outcome {
             Self::Drill { id, took, result } => drill::record(context, *id, result, *took),
             Self::Staging { id, took, result } => staging::record(context, *id, result, *took),
             Self::Consolidation { id, result } => consolidate::record(context, *id, result),
-            Self::Verification { backup, took, result } => {
-                verify::record(context, backup, result, *took)
-            }
+            Self::Verification { job, took, result } => verify::record(context, job, result, *took),
             Self::Removal { id, result: Ok(Removed::InTrash) } => catalog.trashed(vec![*id]).wait(),
             Self::Removal { id, result: Ok(Removed::Gone) } => catalog.removed(vec![*id]).wait(),
             Self::Removal { id, result: Err(error) } => {
@@ -141,7 +137,7 @@ impl Outcome {
             Self::Drill { id, .. } => format!("drill of backup {id}"),
             Self::Staging { id, .. } => format!("restoring backup {id} into staging"),
             Self::Consolidation { id, .. } => format!("consolidation of backup {id}"),
-            Self::Verification { backup, .. } => format!("verification of backup {}", backup.id),
+            Self::Verification { job, .. } => format!("verification of backup {}", job.backup.id),
             Self::Removal { id, .. } => format!("deleting backup {id}"),
             Self::InstanceRemoval { id, .. } => format!("deleting instance {id}"),
         };

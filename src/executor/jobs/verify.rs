@@ -3,11 +3,11 @@
 use std::time::{Duration, Instant};
 
 use crate::catalog::{CatalogError, VerificationJob};
-use crate::domain::{Backup, Here, VerifyLevel, with_causes};
+use crate::domain::{Backup, Here, RunResult, VerifyLevel, with_causes};
 use crate::executor::chain::location_of;
 use crate::executor::drill::cancelled_or;
 use crate::executor::verify::verify;
-use crate::executor::{Context, JobError, Result, chain, scrub};
+use crate::executor::{Context, JobError, Result, chain, proof, scrub};
 use crate::failpoint;
 
 use super::guarded;
@@ -57,13 +57,21 @@ fn read_from_disk(context: &Context, backup: &Backup) -> Result<()> {
 
 pub(super) fn record(
     context: &Context,
-    backup: &Backup,
+    job: &VerificationJob,
     result: &Result<VerifyLevel>,
     took: Duration,
 ) -> Result<(), CatalogError> {
+    let backup = &job.backup;
     if matches!(result, Err(JobError::Cancelled)) {
         return context.catalog.retry_verification(backup.id).wait();
     }
     let (end, level, damage) = scrub::found(context, backup, result, took);
-    context.catalog.end_verification(backup.id, end, level, damage).wait()
+    let others = job.chain.iter().filter(|it| it.id != backup.id);
+    if end.result == RunResult::Done {
+        for other in others.clone() {
+            proof::record(&*context.storage, other, end.at, VerifyLevel::Bytes);
+        }
+    }
+    let built_on = others.map(|it| it.id).collect();
+    context.catalog.end_verification(backup.id, end, level, built_on, damage).wait()
 }

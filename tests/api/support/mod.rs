@@ -329,7 +329,10 @@ impl Fixture {
                     Job::Verify(job) => {
                         let end = RunEnd::new(START, RunResult::Done);
                         let (id, level) = (job.backup.id, VerifyLevel::Bytes);
-                        self.catalog.end_verification(id, end, level, None).wait().unwrap();
+                        self.catalog
+                            .end_verification(id, end, level, Vec::new(), None)
+                            .wait()
+                            .unwrap();
                     }
                     Job::Remove(job) => {
                         let ids = job.backups.iter().map(|it| it.id).collect();

@@ -25,7 +25,10 @@ impl Fixture {
 
     fn end_verification(&self, id: BackupId, result: RunResult, damage: Option<Damage>) {
         let end = RunEnd::new(START, result);
-        self.catalog.end_verification(id, end, VerifyLevel::Bytes, damage).wait().unwrap();
+        self.catalog
+            .end_verification(id, end, VerifyLevel::Bytes, Vec::new(), damage)
+            .wait()
+            .unwrap();
     }
 }
 
