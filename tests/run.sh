@@ -77,9 +77,18 @@ install_packages() {
     as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends "${packages[@]}"
 }
 
-# The stock clients, an S3 server and OpenStack Swift in a virtual environment, recreated when their versions change.
+# The stock clients, an S3 server and OpenStack Swift, and Keystone, each in a virtual environment.
 install_clients() {
-    local wanted=tests/clients/requirements.txt venv=target/venv
+    install_from_pypi tests/clients/requirements.txt target/venv
+}
+
+install_keystone() {
+    install_from_pypi tests/clients/keystone_requirements.txt target/venv-keystone
+}
+
+# A virtual environment with these packages, recreated when their versions change.
+install_from_pypi() {
+    local wanted=$1 venv=$2
     cmp -s "$wanted" "$venv/requirements.txt" && return
     rm -rf "$venv"
     python3 -m venv "$venv"
@@ -109,6 +118,14 @@ clients() {
     install_clients
     cargo build --locked
     target/venv/bin/python -B tests/clients/stock_clients.py target/debug/coffer
+}
+
+# The stock clients against a real Keystone and Coffer. It waits for a good part of its time.
+keystone() {
+    install_clients
+    install_keystone
+    cargo build --locked
+    target/venv/bin/python -B tests/clients/keystone_clients.py target/debug/coffer target/venv-keystone/bin/python
 }
 
 # The backup scenario of Trove's tests. It waits for most of its time.
@@ -231,21 +248,24 @@ part() {
     printf '%-6s %s (%s s)\n' "$outcome" "$name" $((SECONDS - started)) >>target/results
 }
 
-# Runs a part while the next one runs, until `wait_for_other`, which prints what it wrote.
+# Runs a part while the next ones run, until `wait_for_other`, which prints what it wrote.
 other_part() {
-    part "$@" >target/other.log 2>&1 &
+    part "$@" >"target/other.$2.log" 2>&1 &
 }
 
 wait_for_other() {
     wait
-    cat target/other.log
+    cat target/other.*.log
+    rm target/other.*.log
 }
 
 mkdir -p target
-rm -f target/unsteady target/failures target/results
+rm -f target/unsteady target/failures target/results target/other.*.log
 part "packages the tests need" install_packages
+other_part "Keystone from PyPI" install_keystone
 part "packages from PyPI" install_clients
 part "promtool" install_promtool
+wait_for_other
 part "tests" cargo_test
 part "power cuts" cargo_test --features failpoints --test crash
 other_part "stock clients" clients
@@ -253,6 +273,7 @@ part "API schema" api_schema
 wait_for_other
 part "console in a browser" console
 other_part "Trove's tempest plugin" tempest
+other_part "stock clients with Keystone" keystone
 part "Debian package" package
 wait_for_other
 

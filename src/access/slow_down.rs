@@ -10,26 +10,43 @@ use crate::domain::Timestamp;
 
 /// So many wrong ones of an address in this time, and it has to wait until the time has passed.
 const MOST: u32 = 5;
+/// The same of tokens that somebody else has to be asked about. Nobody guesses one of those; but each one that has expired is
+/// sent once more, and all clients behind a proxy have one address.
+const MOST_ASKED: u32 = 30;
 const WINDOW: Duration = Duration::from_secs(60);
 /// Addresses that are remembered. With more, all counts start again at zero.
 const ADDRESSES: usize = 4096;
 
 /// What the console and the API know of addresses that signed in wrongly; they share one.
-#[derive(Debug, Default)]
-pub struct SlowDown(Mutex<HashMap<Option<IpAddr>, (u32, Timestamp)>>);
+#[derive(Debug)]
+pub struct SlowDown {
+    known: Mutex<HashMap<Option<IpAddr>, (u32, Timestamp)>>,
+    most: u32,
+}
+
+impl Default for SlowDown {
+    fn default() -> Self {
+        Self { known: Mutex::default(), most: MOST }
+    }
+}
 
 impl SlowDown {
+    /// For tokens that somebody else has to be asked about.
+    pub fn of_asked() -> Self {
+        Self { most: MOST_ASKED, ..Self::default() }
+    }
+
     /// How long this address has to wait, if it has to. One that is not known is local.
     pub fn must_wait(&self, address: Option<IpAddr>, now: Timestamp) -> Option<Duration> {
-        let known = self.0.lock();
+        let known = self.known.lock();
         let (count, since) = known.get(&address)?;
         let end = since.plus(WINDOW);
-        (*count >= MOST && now < end && now >= *since).then(|| now.until(end))
+        (*count >= self.most && now < end && now >= *since).then(|| now.until(end))
     }
 
     /// It sent a wrong token or password.
     pub fn note(&self, address: Option<IpAddr>, now: Timestamp) {
-        let mut known = self.0.lock();
+        let mut known = self.known.lock();
         if known.len() >= ADDRESSES {
             known.retain(|_, (_, since)| since.plus(WINDOW) > now);
             if known.len() >= ADDRESSES {

@@ -83,6 +83,8 @@ pub struct State {
     pub users: Arc<Users>,
     /// Whose tokens are taken besides our own.
     pub keystone: Option<Arc<Keystone>>,
+    /// Addresses that sent tokens which Keystone does not know.
+    pub unknown_tokens: SlowDown,
     /// Addresses that signed in wrongly.
     pub slow_down: Arc<SlowDown>,
     /// How long the answer to a wrong password waits.

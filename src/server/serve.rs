@@ -113,6 +113,7 @@ async fn answer(
         },
         users: users::start(config, context),
         keystone: keystone::start(config, context)?,
+        unknown_tokens: SlowDown::of_asked(),
         slow_down: Arc::clone(&slow_down),
         wrong_sign_in_wait: WRONG_SIGN_IN_WAIT,
         public_url: config.server.public_url().map(str::to_owned),

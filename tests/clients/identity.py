@@ -27,7 +27,7 @@ def identity(server, project, check):
     tour(Way.of_cloud(server, user, clouds, "password"), check)
     for name in ("credential", "v3", "root", "id", "region"):
         with check(f"{name}: backup create, list, show, delete"):
-            _few(Way.of_cloud(server, user, clouds, name))
+            few(Way.of_cloud(server, user, clouds, name))
     with check("openstack token issue, catalog list, project list"):
         way = Way.of_cloud(server, user, clouds, "password")
         assert way.json("token", "issue")["project_id"] == project
@@ -65,7 +65,8 @@ def _clouds(base, user, made):
     }
 
 
-def _few(way):
+def few(way):
+    """A backup of `shop`, from its making to its end."""
     backup = ("database", "backup")
     made = way.json(*backup, "create", way.kind, "-i", "shop")["id"]
     held = way.backup(made)

@@ -45,14 +45,14 @@ class User:
 class Server:
     """`coffer serve` on a free port, with a SQLite database `shop` in each project."""
 
-    def __init__(self, binary, projects, tokens):
+    def __init__(self, binary, projects, tokens, auth=None):
         self.folder = tempfile.TemporaryDirectory(prefix="coffer-clients-")
         self.root = pathlib.Path(self.folder.name)
         self.tokens = {token.name: token for token in tokens}
-        mode = "token" if tokens else "none"
+        auth = auth or f'mode = "{"token" if tokens else "none"}"\n'
         text = (
             f'data_dir = "{self.root}/data"\n[server]\nlisten = "127.0.0.1:0"\n'
-            f'[auth]\nmode = "{mode}"\n[paging]\ndefault = {PAGE}\n'
+            f'[auth]\n{auth}[paging]\ndefault = {PAGE}\n'
         )
         for project in projects:
             path = self.database(project)

@@ -116,7 +116,7 @@ async fn caller(state: &State, request: &HttpRequest) -> Result<Arc<Caller>, Api
     }
 }
 
-/// An address that sent wrong tokens waits before Keystone is asked about another one.
+/// An address that sent many wrong tokens waits before Keystone is asked about another one.
 async fn ask_keystone(
     state: &State,
     keystone: &Keystone,
@@ -127,12 +127,12 @@ async fn ask_keystone(
         return Ok(known?);
     }
     let address = request.peer_addr().map(|it| it.ip());
-    if let Some(time) = state.slow_down.must_wait(address, SystemClock.now()) {
+    if let Some(time) = state.unknown_tokens.must_wait(address, SystemClock.now()) {
         return Err(ApiError::Wait { retry_after_s: time.as_secs().max(1) });
     }
     let answer = keystone.caller_of(token).await;
     if answer == Err(KeystoneError::Unknown) {
-        state.slow_down.note(address, SystemClock.now());
+        state.unknown_tokens.note(address, SystemClock.now());
     }
     Ok(answer?)
 }

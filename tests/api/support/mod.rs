@@ -18,6 +18,7 @@ use std::time::Duration;
 use actix_web::body::{BodySize, MessageBody as _, to_bytes};
 use actix_web::http::Method;
 use actix_web::{App, test, web};
+use coffer::access::SlowDown;
 use coffer::api::{self, AuthMode, LimitSettings, Limits, RequestCounts, State};
 use coffer::bell::Bell;
 use coffer::catalog::{Catalog, CatalogError, Job, Lane, Permission, Recovered, Scope, Settings};
@@ -210,6 +211,7 @@ impl Fixture {
             auth,
             users,
             keystone,
+            unknown_tokens: SlowDown::of_asked(),
             slow_down: Arc::default(),
             wrong_sign_in_wait: Duration::ZERO,
             public_url: public_url.map(str::to_owned),
