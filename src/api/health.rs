@@ -28,6 +28,7 @@ pub(super) fn project_routes() -> Vec<Operation> {
     )
 )]
 async fn check_health(state: Data<State>) -> Result<Json<Health>, ApiError> {
+    state.users.look();
     match state.catalog.ping() {
         Ok(()) => Ok(Json(Health {
             status: if state.catalog.is_stopped() {
@@ -58,6 +59,7 @@ async fn check_health(state: Data<State>) -> Result<Json<Health>, ApiError> {
     responses((status = 200, description = "How everything is.", body = HealthAnswer))
 )]
 async fn show_health(call: Call<Read>) -> Result<Json<HealthAnswer>, ApiError> {
+    call.state.users.look();
     let every_project = call.query()?.filter("all_projects")?.is_some_and(truthy);
     let found = call.read_long(move |catalog, scope| catalog.health(scope, every_project)).await?;
     Ok(Json(HealthAnswer { health: view(found) }))

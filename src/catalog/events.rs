@@ -144,6 +144,21 @@ impl Catalog {
         })
     }
 
+    /// Records what a command did with a user.
+    pub fn record_user(
+        &self,
+        action: Action,
+        by: Actor,
+        (user, project): (&str, &ProjectId),
+        detail: String,
+    ) -> Reply<()> {
+        let (user, project) = (user.to_owned(), project.clone());
+        self.write(move |db, rules| {
+            let event = Event::done(rules.now(), &by, action).in_project(&project).of(user);
+            Ok(db.add_event(&event.with_detail(detail))?)
+        })
+    }
+
     /// Counts something for the event log.
     pub fn count_event(&self, counted: Counted) {
         let mut counts = self.tally.0.lock();

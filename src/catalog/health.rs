@@ -282,7 +282,10 @@ const fn kind_of(notice: Notice) -> Option<ProblemKind> {
         | Notice::Unsettled => Some(ProblemKind::ServerStopped),
         Notice::DiskFailing => Some(ProblemKind::DiskFailing),
         Notice::ClockJumped => Some(ProblemKind::ClockJumped),
-        Notice::CatalogRebuilt | Notice::CatalogOlder | Notice::KeystoneAway => None,
+        Notice::CatalogRebuilt
+        | Notice::CatalogOlder
+        | Notice::KeystoneAway
+        | Notice::UsersUnread => None,
     }
 }
 

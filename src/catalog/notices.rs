@@ -33,6 +33,8 @@ pub enum Notice {
     Unsettled,
     /// Keystone, whose tokens are taken, does not answer.
     KeystoneAway,
+    /// The list of users cannot be read.
+    UsersUnread,
 }
 
 /// The notices of now.

@@ -58,6 +58,16 @@ words! {
         ScheduleDelete = "schedule_delete",
         /// A token was made.
         TokenCreate = "token_create",
+        /// A user was added.
+        UserAdd = "user_add",
+        /// A user was removed, with the credentials.
+        UserRemove = "user_remove",
+        /// A user has another password.
+        UserPassword = "user_password",
+        /// An application credential was added.
+        CredentialAdd = "credential_add",
+        /// It was removed.
+        CredentialRemove = "credential_remove",
         /// Somebody signed in; refused: with a token or a password that is not known.
         SignIn = "sign_in",
         /// A request asked for what its token may not do.

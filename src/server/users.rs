@@ -4,6 +4,7 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::catalog::Notice;
 use crate::config::Config;
 use crate::executor::Context;
 use crate::storage::Local;
@@ -29,7 +30,16 @@ impl UserSource for UsersFile {
 pub(super) fn start(config: &Config, context: &Context) -> Arc<Users> {
     let settings = Settings { token_lifetime: config.auth.token_lifetime(), recheck: RECHECK };
     let source = Box::new(UsersFile(Arc::clone(&context.local)));
-    let users = Arc::new(Users::new(source, Arc::clone(&context.clock), settings));
+    let catalog = Arc::clone(&context.catalog);
+    let report = move |why: Option<&str>| {
+        match why {
+            Some(why) => log::error!("{why}"),
+            None => log::info!("the list of users is read again"),
+        }
+        catalog.set_notice(Notice::UsersUnread, why.map(str::to_owned));
+    };
+    let users = Users::new(source, Arc::clone(&context.clock), settings, Box::new(report));
+    let users = Arc::new(users);
     context.catalog.set_issued_tokens(Arc::<Users>::clone(&users));
     users
 }

@@ -17,5 +17,7 @@ pub use error::{Refused, UsersError};
 pub use issued::{Issued, Method};
 pub use list::UserList;
 pub use password::PasswordHash;
-pub use sign_in::{Proof, Settings, Stamp, UserSource, Users, Wanted, WhichCredential, Who};
+pub use sign_in::{
+    Proof, Report, Settings, Stamp, UserSource, Users, Wanted, WhichCredential, Who,
+};
 pub use user::{Credential, NewSecret, User};

@@ -1,7 +1,7 @@
 //! Signing in, and what the tokens that come of it allow.
 
 use std::error::Error;
-use std::fmt::Debug;
+use std::fmt::{self, Debug};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -24,6 +24,9 @@ pub trait UserSource: Send + Sync + Debug {
     /// Its text; `None`: there is none.
     fn read(&self) -> Result<Option<Vec<u8>>, Box<dyn Error + Send + Sync>>;
 }
+
+/// What is called with why the list cannot be read, and with `None` once it can.
+pub type Report = Box<dyn Fn(Option<&str>) + Send + Sync>;
 
 /// Inode, time of change in nanoseconds, and size of the file.
 pub type Stamp = (u64, i128, u64);
@@ -69,9 +72,9 @@ pub enum Wanted {
 }
 
 /// Who may sign in, and who has.
-#[derive(Debug)]
 pub struct Users {
     source: Box<dyn UserSource>,
+    report: Report,
     known: RwLock<Known>,
     issued: Mutex<IssuedTokens>,
     hasher: Hasher,
@@ -79,13 +82,19 @@ pub struct Users {
     settings: Settings,
 }
 
+impl Debug for Users {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Users").field("source", &self.source).finish_non_exhaustive()
+    }
+}
+
 #[derive(Debug, Default)]
 struct Known {
     list: Arc<UserList>,
     stamp: Option<Stamp>,
     checked: Option<Instant>,
-    /// Whether it was said that the list cannot be read.
-    complained: bool,
+    /// Why the list cannot be read, if that was reported.
+    reported: Option<String>,
 }
 
 /// Whom a proof is of.
@@ -98,10 +107,15 @@ struct Proven {
 }
 
 impl Users {
-    /// A list that cannot be read is said, and then there are no users: backups go on.
-    pub fn new(source: Box<dyn UserSource>, clock: Arc<dyn Clock>, settings: Settings) -> Self {
+    /// A list that cannot be read is reported, and then there are no users: backups go on.
+    pub fn new(
+        source: Box<dyn UserSource>,
+        clock: Arc<dyn Clock>,
+        settings: Settings,
+        report: Report,
+    ) -> Self {
         let (known, issued, hasher) = Default::default();
-        let users = Self { source, known, issued, hasher, clock, settings };
+        let users = Self { source, report, known, issued, hasher, clock, settings };
         users.known(Duration::ZERO);
         users
     }
@@ -116,19 +130,24 @@ impl Users {
             }
         }
         let mut known = self.known.write();
-        if let Err(error) = self.refresh(&mut known) {
-            if !known.complained {
-                log::error!(
-                    "the users are not read again, and stay as they were: {}",
-                    with_causes(&error)
-                );
-            }
-            known.complained = true;
-        } else {
-            known.complained = false;
+        let why = self.refresh(&mut known).err().map(|error| {
+            let so = match known.stamp {
+                Some(_) => "cannot be read again, so the users stay as they were",
+                None => "cannot be read, so no user signs in",
+            };
+            format!("the list of users {so}: {}", with_causes(&error))
+        });
+        if why != known.reported {
+            (self.report)(why.as_deref());
+            known.reported = why;
         }
         known.checked = Some(Instant::now());
         Arc::clone(&known.list)
+    }
+
+    /// Whether the list can be read is reported, if that was not found out just before.
+    pub fn look(&self) {
+        self.known(self.settings.recheck);
     }
 
     fn refresh(&self, known: &mut Known) -> Result<(), UsersError> {

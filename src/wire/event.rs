@@ -24,7 +24,7 @@ pub struct EventView {
     pub origin: Option<String>,
     /// What was done.
     pub action: Action,
-    /// The id of the backup or instance that it was done to.
+    /// The id of the backup or instance, or the name of the user, that it was done to.
     #[schema(required)]
     pub object_id: Option<String>,
     /// What came of it.

@@ -100,15 +100,64 @@ fn a_restart_ends_tokens_and_keeps_users_and_a_list_that_makes_no_sense_stops_no
     assert_eq!(with(&server, &token).get("backups").status, 401);
     let file = server.data_dir().join("users.json");
     let text = std::fs::read_to_string(&file).unwrap();
-    server.allow_warning("the users are not read again");
+    server.allow_warning("the list of users cannot be read");
     write_file(&file, text.replace("\"version\": 1", "\"version\": 7"));
+    wait_until("the health check names it", || {
+        notices(&server).contains("cannot be read again, so the users stay").then_some(())
+    });
     server.restart();
+    assert!(notices(&server).contains("cannot be read, so no user signs in"));
+    let mut status = server.command(&["status"]);
+    status.env("COFFER_URL", server.base()).env("COFFER_TOKEN", server.admin_secret());
+    let shown = stderr_of(&status.output().unwrap());
+    assert!(shown.contains("the list of users cannot be read"), "{shown}");
+    let doctor = server.run(&["doctor", "--json"]);
+    let report: Value = serde_json::from_slice(&doctor.stdout).unwrap();
+    let found = report["findings"].as_array().unwrap().iter().find(|it| it["check"] == "users");
+    assert_eq!(found.unwrap()["level"], "problem", "{report}");
     server.allow_warning("was refused: the user, the password");
     assert_eq!(sign_in(&server, &password("mia", "sesame-street")).0, 401);
     assert_eq!(server.admin().get("backups").status, 200);
     let refused = server.run(&["user", "list"]);
     let said = stderr_of(&refused);
     assert!(refused.status.code() == Some(1) && said.contains("users.json"), "{said}");
+    write_file(&file, text);
+    wait_until("it is read again", || (notices(&server) == "[]").then_some(()));
+    assert_eq!(sign_in(&server, &password("mia", "sesame-street")).0, 201);
+}
+
+/// What the health check says that a person should know.
+fn notices(server: &TestServer) -> String {
+    let url = format!("{}/healthcheck", server.base());
+    server.anonymous().get(&url).with_status(200).json()["notices"].to_string()
+}
+
+#[test]
+fn what_is_done_with_users_is_in_the_event_log() {
+    let server = TestServer::builder().start();
+    ok(&typed(&server, &["user", "add", "mia", "--password-stdin", "--json"], "sesame-street\n"));
+    let credential = ["user", "credential", "add", "mia", "--name", "ci", "--json"];
+    let made = ok(&server.run(&credential));
+    let id = made["credential"]["id"].as_str().unwrap();
+    ok(&typed(
+        &server,
+        &["user", "password", "mia", "--password-stdin", "--json"],
+        "another-one\n",
+    ));
+    ok(&server.run(&["user", "credential", "remove", id, "--json"]));
+    ok(&server.run(&["user", "remove", "mia", "--json"]));
+    let events = server.admin().get("events?all_projects=true").with_status(200).json();
+    let of_mia = events["events"].as_array().unwrap().iter().filter(|it| it["object_id"] == "mia");
+    let of_mia: Vec<_> = of_mia.map(|it| (it["action"].clone(), it["who"].clone())).collect();
+    let actions =
+        ["user_remove", "credential_remove", "user_password", "credential_add", "user_add"];
+    assert_eq!(of_mia, actions.map(|it| (json!(it), json!("command line"))));
+    let shown = events.to_string();
+    assert!(
+        shown.contains(id) && !shown.contains("sesame") && !shown.contains("another"),
+        "{shown}"
+    );
+    assert!(!shown.contains(made["secret"].as_str().unwrap()), "{shown}");
 }
 
 #[test]

@@ -12,6 +12,7 @@ mod keystone;
 mod places;
 mod tools;
 mod undo;
+mod users;
 
 use clap::Args;
 use serde_json::json;
@@ -70,6 +71,7 @@ fn check_all(config: &Config, verbose: bool, findings: &mut Findings) {
     data_dir::clock(findings);
     catalog::server(config, findings);
     catalog::catalog(config, findings);
+    users::users(config, findings);
     keystone::keystone(config, findings);
     instances::instances(config, free, verbose, findings);
     alerts::alerts(config, findings);

@@ -7,10 +7,10 @@ use crate::cli::args::WithConfig;
 use crate::cli::error::{CommandError, Result};
 use crate::cli::terminal;
 use crate::cli::token::parse_role;
-use crate::domain::Role;
+use crate::domain::{Action, Role};
 use crate::users::{Credential, User, UsersError};
 
-use super::{change, read, refused};
+use super::{change, read, record, refused};
 
 #[derive(Debug, Args)]
 pub(super) struct CredentialArgs {
@@ -82,6 +82,10 @@ fn add(args: &AddArgs) -> Result<()> {
     let config = args.with.load()?;
     let made = change(&config, |users| users.add_credential(&args.user, &args.name, args.role));
     let (credential, secret) = made?;
+    if let Some(user) = read(&config)?.named(&args.user) {
+        let (of, detail) = ((args.user.as_str(), &user.project_id), of_credential(&credential));
+        record(&config, Action::CredentialAdd, of, detail);
+    }
     if args.json {
         terminal::say_json(&json!({
             "credential": view(&args.user, &credential),
@@ -124,12 +128,21 @@ fn list(args: &ListArgs) -> Result<()> {
 fn remove(args: &RemoveArgs) -> Result<()> {
     let config = args.with.load()?;
     let (user, credential) = change(&config, |users| users.remove_credential(&args.id))?;
+    if let Some(found) = read(&config)?.named(&user) {
+        let (of, detail) = ((user.as_str(), &found.project_id), of_credential(&credential));
+        record(&config, Action::CredentialRemove, of, detail);
+    }
     if args.json {
         terminal::say_json(&json!({ "removed": view(&user, &credential) }));
     } else {
         terminal::say(format_args!("The credential {} of {user} is removed.", credential.name));
     }
     Ok(())
+}
+
+/// For the event log.
+fn of_credential(Credential { id, name, role, .. }: &Credential) -> String {
+    format!("{name} ({id}) as {}", role.as_str())
 }
 
 fn view(user: &str, credential: &Credential) -> Value {

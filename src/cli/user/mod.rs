@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use crate::config::Config;
-use crate::domain::{ProjectId, Role};
+use crate::domain::{Action, Actor, ProjectId, Role, with_causes};
 use crate::server::{self, ServerError};
 use crate::storage::{Local, LocalSettings, StorageError};
 use crate::users::{PasswordHash, User, UserList, UsersError};
@@ -120,6 +120,7 @@ fn add(args: &AddArgs) -> Result<()> {
     let user = User::new(name, project.clone(), role, hash).map_err(refused)?;
     let shown = view(&user);
     change(&config, |users| users.add(user))?;
+    record(&config, Action::UserAdd, (name, project), format!("as {}", role.as_str()));
     if args.json {
         terminal::say_json(&json!({ "user": shown }));
     } else {
@@ -152,7 +153,9 @@ fn list(args: &ListArgs) -> Result<()> {
 }
 
 fn remove(args: &RemoveArgs) -> Result<()> {
-    let user = change(&args.with.load()?, |users| users.remove(&args.name))?;
+    let config = args.with.load()?;
+    let user = change(&config, |users| users.remove(&args.name))?;
+    record(&config, Action::UserRemove, (&user.name, &user.project_id), String::new());
     if args.json {
         terminal::say_json(&json!({ "removed": view(&user) }));
     } else {
@@ -163,11 +166,11 @@ fn remove(args: &RemoveArgs) -> Result<()> {
 
 fn set_password(args: &PasswordArgs) -> Result<()> {
     let (config, name) = (args.with.load()?, &args.name);
-    if read(&config)?.named(name).is_none() {
-        return Err(refused(UsersError::NoSuchUser(name.clone())));
-    }
+    let users = read(&config)?;
+    let user = users.named(name).ok_or_else(|| refused(UsersError::NoSuchUser(name.clone())))?;
     let hash = new_password(args.password_stdin)?;
     change(&config, |users| users.set_password(name, hash))?;
+    record(&config, Action::UserPassword, (name, &user.project_id), String::new());
     if args.json {
         terminal::say_json(&json!({ "changed": name }));
     } else {
@@ -215,7 +218,7 @@ fn local(config: &Config) -> Result<Local> {
 }
 
 /// The users of the data directory.
-fn read(config: &Config) -> Result<UserList> {
+pub(super) fn read(config: &Config) -> Result<UserList> {
     let text = local(config)?.users().map_err(|error| not_used(config, error))?;
     parse(text.as_deref()).map_err(refused)
 }
@@ -237,6 +240,24 @@ fn change<T>(
     });
     changed.map_err(|error| not_used(config, error))?.map_err(refused)?;
     made.ok_or_else(|| CommandError::Failed("nothing was changed".to_owned()))
+}
+
+/// Writes to the event log what was done with a user; it is done also if that fails. Before the first start of the server
+/// there is no log.
+fn record(config: &Config, action: Action, user: (&str, &ProjectId), detail: String) {
+    if !config.catalog_file().exists() {
+        return;
+    }
+    let opened = server::open_existing(config).map_err(|error| with_causes(&error));
+    let recorded = opened.and_then(|context| {
+        let recorded = context.catalog.record_user(action, Actor::command_line(), user, detail);
+        let recorded = recorded.wait();
+        context.catalog.close();
+        recorded.map_err(|error| with_causes(&error))
+    });
+    if let Err(why) = recorded {
+        terminal::warn(format_args!("it is done, but not in the event log: {why}"));
+    }
 }
 
 /// The error for the file of users; a refusal says who may.

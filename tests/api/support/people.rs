@@ -37,7 +37,7 @@ impl People {
     pub fn users(&self) -> Arc<Users> {
         let settings = Settings { token_lifetime: LIFETIME, recheck: Duration::ZERO };
         let clock: Arc<dyn Clock> = Arc::<SetClock>::clone(&self.clock);
-        Arc::new(Users::new(Box::new(self.clone()), clock, settings))
+        Arc::new(Users::new(Box::new(self.clone()), clock, settings, Box::new(|_why| {})))
     }
 
     pub fn change<T>(&self, change: impl FnOnce(&mut UserList) -> Result<T, UsersError>) -> T {
