@@ -38,6 +38,8 @@ mod environment;
 mod false_alarms;
 #[path = "program/gone/mod.rs"]
 mod gone;
+#[path = "program/hidden_sources.rs"]
+mod hidden_sources;
 #[path = "program/histories/mod.rs"]
 mod histories;
 #[path = "program/hostile_archives.rs"]

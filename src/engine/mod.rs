@@ -11,6 +11,7 @@ mod error;
 mod file_name;
 mod file_stat;
 mod flow;
+mod hidden_home;
 mod mariadb;
 mod mounts;
 mod postgresql;

@@ -28,6 +28,8 @@ mkdir -p /mnt/nas
 mount -t tmpfs nas /mnt/nas
 mkdir /mnt/nas/coffer
 
+# The schedule begins a backup each minute: not at an end of one, so that the time below is not mostly the wait for the next.
+until [ "$(date +%S)" -ge 10 ] && [ "$(date +%S)" -le 25 ]; do sleep 0.5; done
 trap '[ $? -eq 0 ] || journalctl --no-pager --lines 50 --unit coffer' EXIT
 started=$SECONDS
 eval "$install"
@@ -52,3 +54,19 @@ until [ "$(coffer list --json | grep -c '"status": "COMPLETED"')" -ge 1 ]; do
 done
 echo "the first proven backup: $((SECONDS - started)) s after the installation began"
 coffer show latest:shop
+
+echo "== a database in a home, which the unit hides"
+install -d -m 755 /home/ada
+sqlite3 /home/ada/notes.db "CREATE TABLE note(text)"
+printf '[[instances]]\nname = "notes"\nproject_id = "default"\nengine = "sqlite"\nsource = { path = "/home/ada/notes.db" }\n' \
+    >>/etc/coffer/coffer.toml
+systemctl reload coffer
+! coffer doctor >/tmp/doctor || { echo "doctor finds no problem with it" >&2; exit 1; }
+line=$(grep -o 'ProtectHome=[a-z-]*' /tmp/doctor | head -1)
+! coffer backup notes --wait >/tmp/refused 2>&1 || { echo "it was backed up" >&2; exit 1; }
+grep -qF "$line" /tmp/refused || { echo "the failure does not name $line: $(cat /tmp/refused)" >&2; exit 1; }
+echo "$line" >>/etc/systemd/system/coffer.service.d/override.conf
+systemctl daemon-reload
+systemctl restart coffer
+coffer doctor
+coffer backup notes --wait

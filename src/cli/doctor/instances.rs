@@ -1,10 +1,13 @@
 //! The databases and directories that are backed up.
 
+use std::path::Path;
+
 use crate::cli::terminal::human;
 use crate::config::{Config, InstanceConfig};
 use crate::engine::{self, ENGINES, Probe};
 
 use super::finding::Findings;
+use super::service_view::ServiceView;
 
 /// How many things that an instance's backups leave out are named.
 const LEFT_OUT_SHOWN: usize = 10;
@@ -16,8 +19,12 @@ pub(super) fn instances(
     verbose: bool,
     findings: &mut Findings,
 ) {
+    let service = ServiceView::of_server(config);
     for instance in &config.instances {
         probe(config, instance, free, verbose, findings);
+        if let Some(service) = &service {
+            seen(instance, service, findings);
+        }
         staging(instance, findings);
     }
 }
@@ -73,6 +80,19 @@ fn probe(
             "its backups fail until this works for the user that runs Coffer",
         ),
     }
+}
+
+/// Checks whether the server that runs sees the source, too.
+fn seen(instance: &InstanceConfig, service: &ServiceView, findings: &mut Findings) {
+    let path = instance.source.text("path").map(Path::new);
+    let Some((path, remedy)) = path.and_then(|it| Some((it, service.remedy_if_hidden(it)?))) else {
+        return;
+    };
+    findings.problem(
+        &format!("instance {}", instance.name),
+        format!("{} is there, but the service that runs does not see it", path.display()),
+        remedy,
+    );
 }
 
 /// Checks whether the database that is refreshed could be replaced.

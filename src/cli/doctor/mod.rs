@@ -10,6 +10,7 @@ mod instances;
 mod keys;
 mod keystone;
 mod places;
+mod service_view;
 mod tools;
 mod undo;
 mod users;

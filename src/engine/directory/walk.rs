@@ -22,7 +22,7 @@ use crate::engine::mounts::{answers, mounts_below, require_answer};
 use crate::engine::shell_quote::shell_quoted;
 use crate::engine::source_path::invalid;
 use crate::engine::tree::Folders;
-use crate::engine::{EngineError, Pulse, printable};
+use crate::engine::{EngineError, Pulse, hidden_home, printable};
 
 /// How many folders are open at once. Others are opened again on the way back.
 const MAX_OPEN_FOLDERS: usize = 32;
@@ -303,7 +303,12 @@ pub(super) fn failed(root: &Path, path: &EntryPath, error: Errno) -> EngineError
 pub(super) fn open_root(path: &PathBuf) -> Result<OwnedFd, EngineError> {
     // The root itself may be a symbolic link, since it is named by the configuration.
     let flags = FOLDER.difference(OFlags::NOFOLLOW);
-    rustix::fs::open(path, flags, Mode::empty()).map_err(|error| match error {
+    let open = rustix::fs::open(path, flags, Mode::empty());
+    open.map_err(|error| hidden_home::failure(path).unwrap_or_else(|| not_opened(path, error)))
+}
+
+fn not_opened(path: &Path, error: Errno) -> EngineError {
+    match error {
         Errno::NOENT => EngineError::known(
             FailureCode::SourceMissing,
             format!("{} does not exist: correct source.path", path.display()),
@@ -313,7 +318,7 @@ pub(super) fn open_root(path: &PathBuf) -> Result<OwnedFd, EngineError> {
             path.display()
         )),
         other => failed(path, &EntryPath::root(), other),
-    })
+    }
 }
 
 impl Names {

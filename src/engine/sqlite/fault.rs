@@ -8,8 +8,8 @@ use rusqlite::{ErrorCode, ffi};
 use rustix::fs::{Access, access};
 
 use crate::domain::FailureCode;
-use crate::engine::EngineError;
 use crate::engine::shell_quote::shell_quoted;
+use crate::engine::{EngineError, hidden_home};
 
 /// The failure that `error` is, when it occurred while reading the database at `path`.
 pub(super) fn explain(path: &Path, wait: Duration, error: &rusqlite::Error) -> EngineError {
@@ -111,6 +111,9 @@ pub(super) fn permission_advice(path: &Path) -> String {
 }
 
 pub(super) fn unreachable(path: &Path) -> EngineError {
+    if let Some(hidden) = hidden_home::failure(path) {
+        return hidden;
+    }
     let uid = rustix::process::geteuid().as_raw();
     let folder = shell_quoted(path.parent().unwrap_or(Path::new("/")));
     EngineError::known(
@@ -124,6 +127,9 @@ pub(super) fn unreachable(path: &Path) -> EngineError {
 }
 
 pub(super) fn missing(path: &Path) -> EngineError {
+    if let Some(hidden) = hidden_home::failure(path) {
+        return hidden;
+    }
     EngineError::known(
         FailureCode::SourceMissing,
         format!("{} does not exist: correct source.path, or create the database", path.display()),
