@@ -2,8 +2,9 @@
 # Installs what the tests need and runs them all. Packages are installed on Debian and its derivatives;
 # elsewhere the missing ones are listed. Prints one line for each part, and exits with 1 if any failed.
 # With --release the Debian package holds an optimised program, as when it is published, which takes some minutes.
-# With --debian it is installed in a fresh Debian that runs systemd, and README's own commands are typed there: two minutes
-# more, and root. Without, it is installed in a copy of this machine's system that is thrown away.
+# With --debian it is installed in a fresh Debian that runs systemd, README's own commands are typed there, and the image of
+# packaging/Containerfile is built and run: five minutes more. Without, it is installed in a copy of this machine's
+# system that is thrown away.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -61,6 +62,7 @@ LIST
     compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null || echo postgresql
     python3 -c 'import ensurepip, venv' 2>/dev/null || echo python3-venv
     [ "$DEBIAN" -eq 0 ] || command -v mmdebstrap >/dev/null || echo mmdebstrap
+    [ "$DEBIAN" -eq 0 ] || command -v buildah >/dev/null || echo buildah
     [ "$DEBIAN" -eq 0 ] || command -v systemd-nspawn >/dev/null || echo systemd-container
 }
 
@@ -215,7 +217,9 @@ LIST
     # The tour, with the program in the package.
     "$folder/root/usr/bin/coffer" demo
     as_root tests/debian/run.sh "$folder/coffer.deb"
-    [ "$DEBIAN" -eq 0 ] || as_root tests/debian/run.sh --boot "$folder/coffer.deb"
+    [ "$DEBIAN" -eq 0 ] && return
+    as_root tests/debian/run.sh --boot "$folder/coffer.deb"
+    as_root tests/debian/container.sh "$folder/root/usr/bin/coffer" target/debian-root/bookworm.tar.zst
 }
 
 # Runs `cargo test` with the arguments given. Up to three tests that fail run once more, one at a time: one that

@@ -102,6 +102,8 @@ enum Command {
     Key(key::KeyArgs),
     /// Check that everything a backup needs is in place.
     Doctor(doctor::DoctorArgs),
+    /// Ask whether the server works: exit code 0 if it answers and can read its catalog, whatever the backups are like.
+    Healthcheck(backups::HealthcheckArgs),
     /// Print the completions for a shell.
     Completions(completions::CompletionsArgs),
     /// Write the manual pages, as packages hold them.
@@ -176,6 +178,7 @@ fn perform(command: Command) -> error::Result<()> {
         Command::User(args) => user::run(&args),
         Command::Key(args) => key::run(&args),
         Command::Doctor(args) => doctor::run(&args),
+        Command::Healthcheck(args) => backups::healthcheck(&args),
         Command::Completions(args) => {
             completions::run(&args);
             Ok(())

@@ -58,6 +58,7 @@ fn assert_plain(output: &Output) {
 #[case::list(&["list"], &["--instance", "--limit", "--json", "--config"])]
 #[case::show(&["show"], &["latest:INSTANCE", "--json", "--config"])]
 #[case::status(&["status"], &["--json", "--config"])]
+#[case::healthcheck(&["healthcheck"], &["--json", "--config"])]
 #[case::backup(&["backup"], &["--incremental", "--wait", "--name", "--json", "--config"])]
 #[case::delete(&["delete"], &["--with-incrementals", "--json", "--config"])]
 #[case::catalog(&["catalog"], &["rebuild"])]

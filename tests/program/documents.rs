@@ -49,6 +49,11 @@ const NOT_RUN: &[(&str, &str, &str)] = &[
     ("packaging/doc/copies.md", "coffer key new", "typed from paper; tests/program/encryption.rs"),
     ("packaging/doc/engines/mariadb.md", "coffer restore", "a server; tests/program/mariadb"),
     ("packaging/doc/engines/postgresql.md", "coffer restore", "a server; tests/program/postgresql"),
+    (
+        "packaging/doc/container.md",
+        "cargo build --release",
+        "needs a registry of images; tests/debian/container.sh builds and runs the image",
+    ),
     ("packaging/doc/packages.md", "echo 'coffer coffer/", "tests/debian/remove_and_purge.sh"),
     ("packaging/doc/engines/redis.md", "coffer restore", "a server; tests/program/redis"),
 ];

@@ -133,3 +133,16 @@ fn a_start_takes_no_more_memory_for_many_backups() {
     let more = with_many.saturating_sub(with_one);
     assert!(more < 12 << 20, "{more} bytes more than {with_one}");
 }
+
+#[test]
+fn a_health_check_says_by_its_exit_code_whether_a_server_works() {
+    let mut server = TestServer::builder().start();
+    let healthy = server.run(&["healthcheck"]);
+    let said = String::from_utf8_lossy(&healthy.stdout);
+    assert!(healthy.status.success(), "{said}{}", stderr_of(&healthy));
+    assert!(said.contains(env!("CARGO_PKG_VERSION")), "{said}");
+    assert!(server.terminate().success());
+    let dead = server.run(&["healthcheck"]);
+    assert_eq!(dead.status.code(), Some(1));
+    assert!(stderr_of(&dead).contains("/healthcheck"), "{}", stderr_of(&dead));
+}

@@ -39,13 +39,27 @@ pub(super) struct Server {
     pub(super) every_project: bool,
 }
 
-/// Asks the server whether it answers, and finds a token for it. A server that `COFFER_URL` names has to answer.
-pub(super) fn connect(config: &Config) -> Result<Connected> {
+/// A server that may answer.
+pub(super) struct Reached {
+    pub(super) connection: Connection,
+    pub(super) url: String,
+    /// Whether `COFFER_URL` names it.
+    pub(super) elsewhere: bool,
+}
+
+/// The server that `COFFER_URL` names, or the one of the configuration. Sends no request.
+pub(super) fn reach(config: &Config) -> Reached {
     let named = env::var(URL).ok();
     let elsewhere = named.is_some();
     let url = named.unwrap_or_else(|| format!("http://{}", reachable(config.server.listen)));
     let socket = config.socket_file().filter(|_| !elsewhere);
     let connection = Connection::to_socket_or(socket.as_deref(), &url);
+    Reached { connection, url, elsewhere }
+}
+
+/// Asks the server whether it answers, and finds a token for it. A server that `COFFER_URL` names has to answer.
+pub(super) fn connect(config: &Config) -> Result<Connected> {
+    let Reached { connection, url, elsewhere } = reach(config);
     match connection.send("GET", "/healthcheck", None) {
         Err(cause) if elsewhere => {
             let request = format!("GET {url}/healthcheck");
