@@ -4,7 +4,8 @@
 # With --release the Debian package holds an optimised program, as when it is published, which takes some minutes.
 # With --debian it is installed in a fresh Debian that runs systemd, README's own commands are typed there, and the image of
 # packaging/Containerfile is built and run: five minutes more. Without, it is installed in a copy of this machine's
-# system that is thrown away.
+# system that is thrown away. With --static the program is built without any shared library, and its tour is run in a
+# directory with nothing else: five minutes more.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -12,11 +13,13 @@ CARGO_DEB_VERSION=3.8.0
 AXE_VERSION=4.14.1
 RELEASE=0
 DEBIAN=0
+STATIC=0
 for flag; do
     case $flag in
     --release) RELEASE=1 ;;
     --debian) DEBIAN=1 ;;
-    *) echo "usage: $0 [--release] [--debian]" >&2; exit 2 ;;
+    --static) STATIC=1 ;;
+    *) echo "usage: $0 [--release] [--debian] [--static]" >&2; exit 2 ;;
     esac
 done
 
@@ -61,6 +64,7 @@ LIST
     [ -e /usr/share/i18n/locales/de_DE ] || echo locales
     compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null || echo postgresql
     python3 -c 'import ensurepip, venv' 2>/dev/null || echo python3-venv
+    [ "$STATIC" -eq 0 ] || command -v musl-gcc >/dev/null || echo musl-tools
     [ "$DEBIAN" -eq 0 ] || command -v mmdebstrap >/dev/null || echo mmdebstrap
     [ "$DEBIAN" -eq 0 ] || command -v buildah >/dev/null || echo buildah
     [ "$DEBIAN" -eq 0 ] || command -v systemd-nspawn >/dev/null || echo systemd-container
@@ -222,6 +226,22 @@ LIST
     as_root tests/debian/container.sh "$folder/root/usr/bin/coffer" target/debian-root/bookworm.tar.zst
 }
 
+# The program that needs no other file: not even a C library is in the directory that it is run in.
+static_program() {
+    local target=x86_64-unknown-linux-musl root
+    rustup target add "$target"
+    cargo build --locked --target "$target"
+    root=$(mktemp -d)
+    install -s "${CARGO_TARGET_DIR:-target}/$target/debug/coffer" "$root/coffer"
+    mkdir -m 1777 "$root/tmp"
+    mkdir "$root/proc" "$root/dev"
+    touch "$root/dev/null"
+    # The tour starts this program again, which it finds in /proc.
+    as_root unshare --mount --propagation private sh -euc \
+        'mount -t proc proc "$0/proc" && mount --bind /dev/null "$0/dev/null" && exec chroot "$0" /coffer demo' "$root" || { rm -rf "$root"; return 1; }
+    rm -rf "$root"
+}
+
 # Runs `cargo test` with the arguments given. Up to three tests that fail run once more, one at a time: one that
 # passes only then is unsteady, which is a fault in it or in the program, and the last lines name it. What failed
 # tests wrote is repeated at the end.
@@ -280,6 +300,7 @@ other_part "Trove's tempest plugin" tempest
 other_part "stock clients with Keystone" keystone
 part "Debian package" package
 wait_for_other
+[ "$STATIC" -eq 0 ] || part "static program" static_program
 
 [ ! -s target/failures ] || cat target/failures
 printf '\n'

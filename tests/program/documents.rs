@@ -55,6 +55,7 @@ const NOT_RUN: &[(&str, &str, &str)] = &[
         "needs a registry of images; tests/debian/container.sh builds and runs the image",
     ),
     ("packaging/doc/packages.md", "echo 'coffer coffer/", "tests/debian/remove_and_purge.sh"),
+    ("packaging/doc/packages.md", "rustup target add", "tests/run.sh --static"),
     ("packaging/doc/engines/redis.md", "coffer restore", "a server; tests/program/redis"),
 ];
 
