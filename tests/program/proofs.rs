@@ -245,4 +245,5 @@ fn a_backup_is_read_again_on_request_with_what_it_needs_and_only_wrong_bytes_are
     std::fs::remove_file(&archive).unwrap();
     write_file(&archive, bytes);
     verify("passed");
+    assert_eq!(client.backup(id_of(&root))["failure"], Value::Null);
 }
