@@ -125,19 +125,17 @@ impl Catalog {
     }
 
     /// All bytes of the archive were proven again, and all of those that it is built on, which clears damage that was
-    /// found in them. The level stays the strongest there has been.
+    /// found in them. The level of each stays the strongest there has been.
     pub fn report_verified(
         &self,
         id: BackupId,
         at: Timestamp,
-        level: VerifyLevel,
-        built_on: Vec<BackupId>,
+        proven: Vec<(BackupId, VerifyLevel)>,
     ) -> Reply<()> {
         self.write(move |db, _rules| {
             require_archive(db, id)?;
-            add_proof(db, id, at, level)?;
-            add_proofs(db, built_on, at)?;
-            Ok(())
+            set_proven(db, &proven, at)?;
+            add_verify_runs(db, proven.into_iter().map(|(id, _)| id), at)
         })
     }
 
@@ -244,17 +242,31 @@ pub(super) fn require_changed(
     Err(StoreError::IllegalTransition { id, from: record.backup.status, to }.into())
 }
 
-/// All bytes of these archives were proven again, because something is built on them that was.
-pub(super) fn add_proofs(db: Records<'_>, ids: Vec<BackupId>, at: Timestamp) -> Result<()> {
-    // Of them only what their own manifests say is known, which their rows have.
-    ids.into_iter().try_for_each(|id| add_proof(db, id, at, VerifyLevel::Bytes))
+/// All bytes of the archives of these were proven again, and how far. One that was deleted meanwhile needs no proof.
+pub(super) fn set_proven(
+    db: Records<'_>,
+    proven: &[(BackupId, VerifyLevel)],
+    at: Timestamp,
+) -> Result<()> {
+    for (id, level) in proven {
+        if let Some(facts) = db.backup(*id)?.and_then(|it| it.backup.facts) {
+            let level = facts.verify_level.max(*level);
+            db.set_verified(*id, at, level, DamageIn::Archive)?;
+        }
+    }
+    Ok(())
 }
 
-/// One that was deleted meanwhile needs no proof.
-fn add_proof(db: Records<'_>, id: BackupId, at: Timestamp, level: VerifyLevel) -> Result<()> {
-    let Some(facts) = db.backup(id)?.and_then(|it| it.backup.facts) else { return Ok(()) };
-    db.set_verified(id, at, level.max(facts.verify_level), DamageIn::Archive)?;
-    Ok(db.add_run(RunKind::Verify, id, &RunEnd::new(at, RunResult::Done))?)
+/// Each of these was read whole, and nothing was wrong.
+pub(super) fn add_verify_runs(
+    db: Records<'_>,
+    ids: impl Iterator<Item = BackupId>,
+    at: Timestamp,
+) -> Result<()> {
+    for id in ids {
+        db.add_run(RunKind::Verify, id, &RunEnd::new(at, RunResult::Done))?;
+    }
+    Ok(())
 }
 
 /// The facts of the backup's archive; a backup without one is refused.

@@ -4,13 +4,12 @@
 use std::sync::Arc;
 
 use crate::domain::{
-    Action, Backup, BackupId, Cancel, Damage, DamageIn, Event, Run, RunEnd, RunKind, RunResult,
-    VerifyLevel,
+    Action, Backup, BackupId, Cancel, Damage, Event, Run, RunEnd, RunKind, RunResult, VerifyLevel,
 };
 use crate::store::{BackupRecord, Records, RunOf};
 
 use super::rules::{Rules, visible_backup};
-use super::steps::{add_proofs, require_archive};
+use super::steps::{add_verify_runs, require_archive, set_proven};
 use super::{
     Catalog, CatalogError, Job, NotNow, Operation, Read, Reply, Result, Scope, VerificationJob,
     Write, lineage,
@@ -55,13 +54,12 @@ impl Catalog {
     }
 
     /// A verification ended. One that passed clears damage that was found in the bytes; after one that found damage nothing
-    /// is built on the damaged backup. `level`: how far the backup was proven when it was made. `built_on`: what else was read.
+    /// is built on the damaged backup. `proven`: this backup and those that it is built on, and how far each was proven.
     pub fn end_verification(
         &self,
         id: BackupId,
         end: RunEnd,
-        level: VerifyLevel,
-        built_on: Vec<BackupId>,
+        proven: Vec<(BackupId, VerifyLevel)>,
         damage: Option<Damage>,
     ) -> Reply<()> {
         let (running, bell) = (Arc::clone(&self.drills), Arc::clone(&self.bell));
@@ -72,9 +70,11 @@ impl Catalog {
                     return Ok(());
                 }
                 if end.result == RunResult::Done {
-                    let level = level.max(require_archive(db, id)?.verify_level);
-                    db.set_verified(id, end.at, level, DamageIn::Archive)?;
-                    add_proofs(db, built_on, end.at)?;
+                    require_archive(db, id)?;
+                    // Its own run has ended already.
+                    set_proven(db, &proven, end.at)?;
+                    let others = proven.iter().filter(|(other, _)| *other != id);
+                    add_verify_runs(db, others.map(|(other, _)| *other), end.at)?;
                 }
                 if let Some(damage) = damage {
                     db.set_damaged(&damage, end.at)?;

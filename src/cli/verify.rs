@@ -51,14 +51,18 @@ fn report(args: &BackupArgs, verified: &VerifyReport, left_out: &[LeftOut]) {
 
 /// Records the proof in the catalog, and with each archive that was read, from which a rebuilt catalog takes it.
 fn record_proof(context: &Context, verified: &VerifyReport) -> Result<(), CatalogError> {
-    let VerifyReport { id, level, built_on, .. } = verified;
     let now = context.clock.now();
-    let backup = context.catalog.find(*id)?;
-    executor::record_proof(&*context.storage, &backup, now, *level);
-    for ancestor in built_on.iter().filter_map(|it| context.catalog.find(*it).ok()) {
-        executor::record_proof(&*context.storage, &ancestor, now, VerifyLevel::Bytes);
+    // Of what it is built on, only the bytes were compared with what was proven.
+    let others = verified.built_on.iter().map(|it| (*it, VerifyLevel::Bytes));
+    let proven: Vec<_> = [(verified.id, verified.level)].into_iter().chain(others).collect();
+    for (id, level) in &proven {
+        match context.catalog.find(*id) {
+            Ok(backup) => executor::record_proof(&*context.storage, &backup, now, *level),
+            Err(error) if *id == verified.id => return Err(error),
+            Err(_deleted) => {}
+        }
     }
-    context.catalog.report_verified(*id, now, *level, built_on.clone()).wait()
+    context.catalog.report_verified(verified.id, now, proven).wait()
 }
 
 /// Records a damaged or missing archive, so that no backup is built on it, and returns the error.

@@ -66,12 +66,14 @@ pub(super) fn record(
         return context.catalog.retry_verification(backup.id).wait();
     }
     let (end, level, damage) = scrub::found(context, backup, result, took);
+    // Of what it is built on, only the bytes were compared with what was proven.
     let others = job.chain.iter().filter(|it| it.id != backup.id);
+    let mut proven = vec![(backup.id, level)];
+    proven.extend(others.clone().map(|it| (it.id, VerifyLevel::Bytes)));
     if end.result == RunResult::Done {
-        for other in others.clone() {
+        for other in others {
             proof::record(&*context.storage, other, end.at, VerifyLevel::Bytes);
         }
     }
-    let built_on = others.map(|it| it.id).collect();
-    context.catalog.end_verification(backup.id, end, level, built_on, damage).wait()
+    context.catalog.end_verification(backup.id, end, proven, damage).wait()
 }

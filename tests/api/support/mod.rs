@@ -332,7 +332,7 @@ impl Fixture {
                         let end = RunEnd::new(START, RunResult::Done);
                         let (id, level) = (job.backup.id, VerifyLevel::Bytes);
                         self.catalog
-                            .end_verification(id, end, level, Vec::new(), None)
+                            .end_verification(id, end, vec![(id, level)], None)
                             .wait()
                             .unwrap();
                     }

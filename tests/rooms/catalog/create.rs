@@ -312,7 +312,7 @@ fn a_proof_of_an_archive_keeps_its_strongest_level_and_clears_damage() {
     let row = fixture.catalog.find(id).unwrap();
     assert_eq!((row.status, row.failure), (Status::Completed, Some(failure("bits rot"))));
     let at = Timestamp::from_micros(START.as_micros() + 7);
-    fixture.catalog.report_verified(id, at, VerifyLevel::Bytes, vec![]).wait().unwrap();
+    fixture.catalog.report_verified(id, at, vec![(id, VerifyLevel::Bytes)]).wait().unwrap();
     let row = fixture.catalog.find(id).unwrap();
     assert_eq!((row.failure, row.updated), (None, at));
     assert_eq!(row.facts.unwrap().verify_level, VerifyLevel::Checked);

@@ -149,7 +149,7 @@ fn a_drill_that_passed_is_the_strongest_proof_and_keeps_what_it_counted() {
     let stranger = fixture.catalog.drill_rows(&member("b"), id);
     assert!(matches!(stranger, Err(CatalogError::NoSuchBackup { .. })));
     // A proof of the bytes alone does not lower the level.
-    fixture.catalog.report_verified(id, START, VerifyLevel::Bytes, vec![]).wait().unwrap();
+    fixture.catalog.report_verified(id, START, vec![(id, VerifyLevel::Bytes)]).wait().unwrap();
     let again = fixture.catalog.find(id).unwrap().facts.unwrap();
     assert_eq!(again.verify_level, VerifyLevel::Restored);
 }
@@ -166,7 +166,7 @@ fn nothing_is_built_on_what_a_drill_found_damaged_until_another_drill_passes() {
     );
     assert!(matches!(fixture.catalog.chain(id), Err(CatalogError::ChainBroken { .. })));
     // Its bytes are as they were read: that proves nothing of the data.
-    fixture.catalog.report_verified(id, START, VerifyLevel::Bytes, vec![]).wait().unwrap();
+    fixture.catalog.report_verified(id, START, vec![(id, VerifyLevel::Bytes)]).wait().unwrap();
     assert!(fixture.catalog.chain(id).is_err());
     // Nor does a drill that was inconclusive.
     let failure = Failure::new(FailureCode::DiskFull, "no room");
@@ -187,7 +187,7 @@ fn a_drill_does_not_clear_damage_of_the_archives_bytes() {
     fixture.catalog.report_damage(id, failure("bits rot")).wait().unwrap();
     fixture.pass(id);
     assert!(fixture.catalog.chain(id).is_err());
-    fixture.catalog.report_verified(id, START, VerifyLevel::Bytes, vec![]).wait().unwrap();
+    fixture.catalog.report_verified(id, START, vec![(id, VerifyLevel::Bytes)]).wait().unwrap();
     assert!(fixture.catalog.chain(id).is_ok());
 }
 
@@ -207,8 +207,9 @@ fn a_chain_that_was_read_whole_clears_damage_of_the_bytes_of_each_of_its_members
 
     let at = Timestamp::from_micros(START.as_micros() + 7);
     let gone = BackupId::generate();
-    let built_on = vec![root, gone, parent];
-    fixture.catalog.report_verified(child, at, VerifyLevel::Checked, built_on).wait().unwrap();
+    let others = [root, gone, parent].map(|it| (it, VerifyLevel::Bytes));
+    let proven = [(child, VerifyLevel::Checked)].into_iter().chain(others).collect();
+    fixture.catalog.report_verified(child, at, proven).wait().unwrap();
     assert_eq!(failure_of(root), None);
     assert!(failure_of(parent).is_some(), "its data is as bad as it was");
     for (id, level) in [

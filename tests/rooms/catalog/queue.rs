@@ -176,7 +176,7 @@ fn a_broken_chain_names_the_link_that_cannot_be_used() {
         assert!(error.to_string().contains("bits rot"), "{error}");
         let again = START;
         let level = VerifyLevel::Bytes;
-        fixture.catalog.report_verified(bad, again, level, vec![]).wait().unwrap();
+        fixture.catalog.report_verified(bad, again, vec![(bad, level)]).wait().unwrap();
     }
     assert!(fixture.catalog.chain(top).is_ok());
 }

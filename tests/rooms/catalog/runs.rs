@@ -84,7 +84,7 @@ fn another_drill_leaves_the_history_of_those_before() {
 fn proofs_by_hand_are_runs() {
     let fixture = Fixture::new();
     let id = fixture.completed(ParentChoice::None);
-    fixture.catalog.report_verified(id, START, VerifyLevel::Bytes, vec![]).wait().unwrap();
+    fixture.catalog.report_verified(id, START, vec![(id, VerifyLevel::Bytes)]).wait().unwrap();
     let damage = Failure::new(FailureCode::ArchiveDamaged, "bits rot");
     fixture.catalog.report_verify_failed(id, damage).wait().unwrap();
     let expected =
@@ -146,7 +146,11 @@ fn the_runs_of_a_deleted_backup_expire_after_ninety_days() {
     let day = 24 * 3600 * 1_000_000;
     for (days, left) in [(89, 2), (91, 0)] {
         let at = Timestamp::from_micros(START.as_micros() + days * day);
-        fixture.catalog.report_verified(other, at, VerifyLevel::Bytes, vec![]).wait().unwrap();
+        fixture
+            .catalog
+            .report_verified(other, at, vec![(other, VerifyLevel::Bytes)])
+            .wait()
+            .unwrap();
         assert_eq!(runs(&fixture.catalog, id).len(), left, "after {days} days");
     }
     assert_eq!(runs(&fixture.catalog, other).len(), 3);

@@ -26,7 +26,7 @@ impl Fixture {
     fn end_verification(&self, id: BackupId, result: RunResult, damage: Option<Damage>) {
         let end = RunEnd::new(START, result);
         self.catalog
-            .end_verification(id, end, VerifyLevel::Bytes, Vec::new(), damage)
+            .end_verification(id, end, vec![(id, VerifyLevel::Bytes)], damage)
             .wait()
             .unwrap();
     }
@@ -143,7 +143,7 @@ fn what_a_command_or_the_pace_of_the_server_reads_ends_none_that_was_asked_for()
     let fixture = Fixture::new();
     let id = fixture.completed(ParentChoice::None);
     fixture.ask_verification(id).unwrap();
-    fixture.catalog.report_verified(id, START, VerifyLevel::Bytes, Vec::new()).wait().unwrap();
+    fixture.catalog.report_verified(id, START, vec![(id, VerifyLevel::Bytes)]).wait().unwrap();
     let end = RunEnd::new(START, RunResult::Done);
     fixture.catalog.end_scrub(id, end, VerifyLevel::Bytes, None).wait().unwrap();
     assert!(fixture.verification(id).unwrap().end.is_none());
