@@ -30,6 +30,8 @@ const HEADER: &[u8] = b"SQLite format 3\0";
 /// the event loops of the API must not wait. Each may keep 2 MiB of pages in memory: all of
 /// them are far below what the server may take, however large the catalog is, and the system keeps the rest of it.
 const READERS: u32 = 16;
+/// How long one may be of no use before it and its pages go.
+const IDLE: Duration = Duration::from_secs(10);
 const READER_SETTINGS: &str = "PRAGMA cache_size = -2048; PRAGMA trusted_schema = OFF;";
 
 const WRITER_SETTINGS: &str = "PRAGMA cache_size = -2048; PRAGMA synchronous = FULL;
@@ -130,6 +132,7 @@ pub(super) fn for_reading(
         .thread_pool(Arc::new(thread.build()))
         .max_size(READERS)
         .min_idle(Some(1))
+        .idle_timeout(Some(IDLE))
         .connection_timeout(PATIENCE)
         .test_on_check_out(false)
         .build(connect)?;
