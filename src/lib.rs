@@ -14,7 +14,7 @@
 //! client      asks the API over HTTP        → wire domain
 //! server      one process, put together     → executor scheduler notify api console access catalog users keystone engine storage config policy wire bell disk encryption domain
 //! scheduler   begins what is due            → catalog policy bell domain
-//! notify      tells people what is wrong    → catalog policy bell domain
+//! notify      tells people what is wrong    → catalog policy bell certificates domain
 //! executor    threads that do the work      → catalog undo engine archive storage policy bell disk failpoint telemetry encryption domain
 //! api         HTTP and Trove's words        → access catalog users keystone wire telemetry domain
 //! console     pages for people              → access catalog wire policy bell domain
@@ -23,10 +23,10 @@
 //! store       records in SQLite             → disk domain
 //! undo        what restores replaced        → disk failpoint domain
 //! users       who signs in, and with what    → domain
-//! keystone    tokens of OpenStack's Keystone → domain
+//! keystone    tokens of OpenStack's Keystone → certificates domain
 //! engine      one kind of database each     → early_sync disk file_url domain
 //! archive     the file format               → domain
-//! storage     keeps archives                → early_sync disk file_url failpoint encryption domain
+//! storage     keeps archives                → early_sync disk file_url certificates failpoint encryption domain
 //! wire        bodies of requests, answers   → policy domain
 //! config      settings                      → policy encryption domain
 //! telemetry   log lines and panics          → domain
@@ -36,6 +36,7 @@
 //! early_sync  fsync while a file is written →
 //! disk        file-system calls             →
 //! file_url    `file://` URLs of paths       →
+//! certificates whose servers are trusted    →
 //! failpoint   crashes on purpose, for tests →
 //! domain      what every room speaks about  →
 //! ```
@@ -91,6 +92,7 @@ pub mod api;
 pub mod archive;
 pub mod bell;
 pub mod catalog;
+pub mod certificates;
 pub mod cli;
 pub mod client;
 pub mod config;

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use rustls_native_certs::load_native_certs;
-use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
+use ureq::tls::{RootCerts, TlsConfig};
 use ureq::{Agent, Error};
 
+use crate::certificates;
 use crate::domain::Secret;
 
 use super::KeystoneError;
@@ -106,30 +106,14 @@ impl Requests {
     }
 
     fn authorities(&self) -> Result<RootCerts, KeystoneError> {
-        let certificates: Vec<Certificate<'static>> = match &self.reached.ca_file {
-            // Loading them takes a while.
-            None if !self.base.starts_with("https:") => return Ok(RootCerts::WebPki),
-            None => {
-                let found = load_native_certs().certs;
-                found.iter().map(|it| Certificate::from_der(it).to_owned()).collect()
-            }
-            Some(file) => {
-                let wrong = |why: String| KeystoneError::Authorities(why);
-                let pem = std::fs::read(file)
-                    .map_err(|error| wrong(format!("cannot be read: {error}")))?;
-                let found: Result<Vec<_>, _> = parse_pem(&pem).collect();
-                let found = found.map_err(|_why| wrong("is not a PEM file".to_owned()))?;
-                let certificates: Vec<_> = found.into_iter().filter_map(certificate).collect();
-                if certificates.is_empty() {
-                    return Err(wrong("holds no certificate".to_owned()));
-                }
-                certificates
-            }
+        let found = match &self.reached.ca_file {
+            None if !self.base.starts_with("https:") => Vec::new(),
+            None => certificates::of_machine(),
+            Some(file) => certificates::in_file(file)
+                .map_err(|error| KeystoneError::Authorities(error.to_string()))?,
         };
-        if certificates.is_empty() {
-            return Ok(RootCerts::WebPki);
-        }
-        Ok(RootCerts::Specific(Arc::new(certificates)))
+        let is_none = found.is_empty();
+        Ok(if is_none { RootCerts::WebPki } else { RootCerts::Specific(Arc::new(found)) })
     }
 
     /// What went wrong. Not the error's own text: it may hold the URL.
@@ -151,13 +135,6 @@ impl Requests {
             _ => "the request failed".to_owned(),
         };
         KeystoneError::NoAnswer(why)
-    }
-}
-
-fn certificate(item: PemItem<'static>) -> Option<Certificate<'static>> {
-    match item {
-        PemItem::Certificate(certificate) => Some(certificate),
-        _ => None,
     }
 }
 

@@ -2,8 +2,7 @@
 
 use std::path::PathBuf;
 
-use rustls_native_certs::load_native_certs;
-use ureq::tls::{PemItem, parse_pem};
+use crate::certificates::{self, CertificateError};
 
 use super::{NotifyError, Result};
 
@@ -22,25 +21,16 @@ impl Authorities {
     /// Their certificates, in DER; none: this machine names no authorities. A file is read for each message, so that a
     /// new one needs no restart.
     pub(super) fn certificates(&self) -> Result<Vec<Vec<u8>>> {
-        let Some(path) = &self.file else {
-            let found = load_native_certs().certs;
-            return Ok(found.iter().map(|it| it.as_ref().to_vec()).collect());
+        let found = match &self.file {
+            None => certificates::of_machine(),
+            Some(path) => certificates::in_file(path).map_err(|error| match error {
+                CertificateError::Unreadable(reason) => {
+                    NotifyError::Unreadable { path: path.clone(), reason }
+                }
+                wrong => NotifyError::Credential { path: path.clone(), why: wrong.to_string() },
+            })?,
         };
-        let wrong = |why: String| NotifyError::Credential { path: path.clone(), why };
-        let pem = std::fs::read(path)
-            .map_err(|reason| NotifyError::Unreadable { path: path.clone(), reason })?;
-        let mut found = Vec::new();
-        for item in parse_pem(&pem) {
-            match item {
-                Ok(PemItem::Certificate(certificate)) => found.push(certificate.der().to_vec()),
-                Ok(_other) => {}
-                Err(error) => return Err(wrong(format!("is not a PEM file: {error}"))),
-            }
-        }
-        if found.is_empty() {
-            return Err(wrong("holds no certificate; it has to be a PEM file with one".to_owned()));
-        }
-        Ok(found)
+        Ok(found.iter().map(|it| it.der().to_vec()).collect())
     }
 
     /// Whether they can be read.

@@ -98,7 +98,15 @@ const CRATES: &[(&[&str], &[&str])] = &[
     (&["actix_web", "actix_http"], &["access/", "api/", "console/", "server"]),
     (
         &["ureq"],
-        &["client/", "keystone/", "notify/", "storage/requests/", "storage/s3/", "storage/swift/"],
+        &[
+            "certificates",
+            "client/",
+            "keystone/",
+            "notify/",
+            "storage/requests/",
+            "storage/s3/",
+            "storage/swift/",
+        ],
     ),
     (&["lettre"], &["notify/"]),
     (&["rusty_s3"], &["storage/s3/"]),
