@@ -56,7 +56,6 @@
 //! | publish | to give a proven archive its final name; from then on the backup exists |
 //! | verify | to prove a published archive again |
 //! | drill | a restore that is made only to prove that a backup can be restored |
-//! | consolidate | to make a full backup of the same moment from an incremental one and its chain |
 //! | job | what a worker does: a backup, registration, restore, drill, consolidation, verification or removal |
 //! | run | one attempt at a job or a verification, from the request to its result |
 //! | settle | to record the result of a run and its effect on the rows, in one transaction |
