@@ -15,7 +15,7 @@ use super::options::{Options, Program};
 use super::server::{Server, at, configure};
 use super::table::Results;
 
-const LARGE: &str = include_str!("../data/catalog/large.sql");
+const LARGE: &str = include_str!("../data/large_catalog.sql");
 
 /// Requests of each page in a round.
 const REQUESTS: u32 = 10;

@@ -21,7 +21,7 @@ const HEAVY: &str = "00000001-0000-4000-8000-000000000000";
 const ROOT: &str = "00000002-0001-7000-8000-000000000000";
 
 /// A thousand instances with a hundred backups each; one in ten is damaged, and has an alert.
-const LARGE: &str = include_str!("../../data/catalog/large.sql");
+const LARGE: &str = include_str!("../../data/large_catalog.sql");
 
 /// What a browser that takes gzip gets: the page, and how long it was on the way.
 async fn loaded(browser: &Browser, path: &str) -> (String, usize) {
