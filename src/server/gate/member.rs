@@ -15,7 +15,7 @@ use crate::api::{Connection, Entrance};
 const IDLE: Duration = Duration::from_millis(250);
 /// How long a client may not take a part of its answer before its connection may have to make room, if it is the one that
 /// has not for longest: a crowd that takes nothing and comes again and again is to leave room for others.
-const SLOW: Duration = Duration::from_millis(500);
+const SLOW: Duration = Duration::from_millis(300);
 
 /// An open connection, as the gate and its stream see it.
 #[derive(Debug)]

@@ -26,8 +26,9 @@ const RESERVE: usize = 8;
 /// How often, and how many times, a connection that found no room tries again.
 const WAIT: Duration = Duration::from_millis(50);
 const WAITS: u32 = 20;
-/// After how many times it may get into the reserve: one that was idle would have made room by then.
-const WAITS_FOR_ROOM: u32 = 6;
+/// After how many times it may get into the reserve: those that are of no use have made room by then, also if all came at
+/// once and were answered first.
+const WAITS_FOR_ROOM: u32 = 14;
 
 #[derive(Debug, Clone, Copy)]
 pub(super) struct GateSettings {

@@ -11,7 +11,7 @@ use crate::api::Reserve;
 /// How many may wait for a place with a request; the rest of the reserve is for the health check.
 const LEAVING: usize = RESERVE / 2;
 /// How many times a request tries to get a place: it is refused within a second after its connection came.
-const TRIES: u32 = 12;
+const TRIES: u32 = 5;
 
 impl Reserve for Gate {
     fn leave(&self, number: u64) -> Pin<Box<dyn Future<Output = bool> + '_>> {
