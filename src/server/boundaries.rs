@@ -9,8 +9,8 @@ use crate::api::RequestBody;
 /// What the next byte belongs to.
 #[derive(Debug, Clone, Copy)]
 enum Part {
-    /// A head, or what follows the last chunk of a body: both end with an empty line.
-    Lines { is_empty: bool },
+    /// A head, or what follows the last chunk of a body, which may be headers too: both end with an empty line.
+    Lines { is_head: bool, is_empty: bool },
     /// So many bytes of a body.
     Sized(u64),
     /// So many bytes of a chunk and of the end of its line.
@@ -19,7 +19,8 @@ enum Part {
     Size { size: u64, is_over: bool },
 }
 
-const HEAD: Part = Part::Lines { is_empty: true };
+const HEAD: Part = Part::Lines { is_head: true, is_empty: true };
+const TRAILER: Part = Part::Lines { is_head: false, is_empty: true };
 const CHUNK_SIZE: Part = Part::Size { size: 0, is_over: false };
 
 /// The position of a connection among the parts of its requests.
@@ -31,9 +32,9 @@ impl Boundaries {
         Self(HEAD)
     }
 
-    /// Whether the next byte belongs to a head, or to lines behind a body.
-    pub(super) const fn is_in_lines(&self) -> bool {
-        matches!(self.0, Part::Lines { .. })
+    /// Whether the next byte belongs to a head.
+    pub(super) const fn is_in_head(&self) -> bool {
+        matches!(self.0, Part::Lines { is_head: true, .. })
     }
 
     /// The head of a request ended, and this body follows.
@@ -62,10 +63,10 @@ impl Boundaries {
     /// whether a head or a body ended with them.
     fn step(&mut self, byte: u8, left: usize) -> (usize, bool) {
         let (count, next, is_end) = match self.0 {
-            Part::Lines { is_empty } => {
-                let is_next_empty = byte == b'\n' || byte == b'\r' && is_empty;
-                let next = Part::Lines { is_empty: is_next_empty };
-                (1, next, byte == b'\n' && is_empty)
+            Part::Lines { is_empty: true, .. } if byte == b'\n' => (1, HEAD, true),
+            Part::Lines { is_head, is_empty } => {
+                let is_empty = byte == b'\n' || byte == b'\r' && is_empty;
+                (1, Part::Lines { is_head, is_empty }, false)
             }
             Part::Sized(bytes) => match data(bytes, left) {
                 (count, 0) => (count, HEAD, true),
@@ -75,7 +76,7 @@ impl Boundaries {
                 (count, 0) => (count, CHUNK_SIZE, false),
                 (count, more) => (count, Part::Chunk(more), false),
             },
-            Part::Size { size: 0, .. } if byte == b'\n' => (1, HEAD, false),
+            Part::Size { size: 0, .. } if byte == b'\n' => (1, TRAILER, false),
             Part::Size { size, .. } if byte == b'\n' => {
                 (1, Part::Chunk(size.saturating_add(2)), false)
             }
@@ -111,7 +112,7 @@ mod tests {
         let mut bodies = bodies.iter();
         for mut bytes in text.as_bytes().chunks(at_once) {
             while !bytes.is_empty() {
-                let is_head = part.is_empty() && boundaries.is_in_lines();
+                let is_head = part.is_empty() && boundaries.is_in_head();
                 let (count, is_end) = boundaries.pass(bytes);
                 part.push_str(std::str::from_utf8(&bytes[..count]).unwrap());
                 bytes = &bytes[count..];
@@ -148,11 +149,23 @@ mod tests {
     }
 
     #[test]
+    fn what_follows_the_last_chunk_belongs_to_the_body() {
+        let mut boundaries = Boundaries::new();
+        boundaries.begin_body(RequestBody::Chunked);
+        for byte in b"1\r\nx\r\n0\r\nTrailer: c\r\n\r" {
+            assert_eq!(boundaries.pass(&[*byte]), (1, false));
+            assert!(!boundaries.is_in_head());
+        }
+        assert_eq!(boundaries.pass(b"\n"), (1, true));
+        assert!(boundaries.is_in_head());
+    }
+
+    #[test]
     fn a_size_without_bounds_is_a_body_without_end() {
         let mut boundaries = Boundaries::new();
         boundaries.begin_body(RequestBody::Chunked);
         let text = format!("{}\r\n0\r\n\r\n", "f".repeat(40));
         assert_eq!(boundaries.pass(text.as_bytes()), (text.len(), false));
-        assert!(!boundaries.is_in_lines());
+        assert!(!boundaries.is_in_head());
     }
 }

@@ -123,7 +123,7 @@ impl<S> ClientStream<S> {
     /// memory.
     fn answers_first(&self) -> bool {
         let connection = &self.place.member.connection;
-        let is_next = self.boundaries.is_in_lines() || self.waiting >= AHEAD;
+        let is_next = self.boundaries.is_in_head() || self.waiting >= AHEAD;
         self.full_since.is_some() || connection.sends_long() || connection.is_busy() && is_next
     }
 

@@ -273,6 +273,30 @@ fn requests_that_are_sent_at_once_are_answered_one_after_the_other() {
     assert_eq!(statuses, expected, "{answers}");
 }
 
+#[test]
+fn a_body_in_chunks_is_complete_wherever_its_end_is_split() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = server(&folder).start();
+    let head = format!(
+        "POST /v1.0/project-a/backups HTTP/1.1\r\nHost: localhost\r\nX-Auth-Token: {}\r\n\
+         Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n",
+        server.secret("alice")
+    );
+    let begin = format!("{head}2\r\n{{}}");
+    let end = "\r\n0\r\n\r\n";
+    for at in 0..end.len() {
+        let mut stream = connect(&server);
+        stream.set_nodelay(true).unwrap();
+        send(&mut stream, &(begin.clone() + &end[..at]));
+        // It has come by the time that another one is answered.
+        assert_eq!(server.anonymous().get("/healthcheck").status, 200);
+        send(&mut stream, &end[at..]);
+        let mut answer = [0; 12];
+        stream.read_exact(&mut answer).unwrap();
+        assert_eq!(String::from_utf8_lossy(&answer), "HTTP/1.1 400", "{at}");
+    }
+}
+
 /// Connections that each send this, and are kept.
 fn crowd(server: &TestServer, size: usize, request: &str) -> Vec<TcpStream> {
     let connection = |_number| {
