@@ -149,8 +149,12 @@ pub(super) fn found(
         Err(JobError::Cancelled) => (RunResult::Interrupted, None),
         Err(error) => {
             let found = error.bad_archive().filter(|_| presence::are_here(context));
-            let failure =
+            let mut failure =
                 found.as_ref().map_or_else(|| error.failure(), |(_, failure)| failure.clone());
+            if let Some((bad, _)) = found.as_ref().filter(|(bad, _)| *bad != backup.id) {
+                let why = failure.message;
+                failure.message = format!("backup {bad}, which it is built on: {why}");
+            }
             let damage =
                 found.map(|(id, failure)| Damage { id, place: DamageIn::Archive, failure });
             (RunResult::from_failure(failure), damage)

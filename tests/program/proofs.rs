@@ -241,6 +241,9 @@ fn a_backup_is_read_again_on_request_with_what_it_needs_and_only_wrong_bytes_are
     write_file(&archive, &bytes);
     damage(&archive);
     verify("damaged");
+    let found = client.get(&format!("backups/{}/verify", id_of(&child))).json();
+    let why = found["verification"]["failure"]["message"].as_str().unwrap().to_owned();
+    assert!(why.starts_with(&format!("backup {}, which it is built on: ", id_of(&root))), "{why}");
     assert_eq!(client.backup(id_of(&root))["failure"]["code"], "archive_damaged");
     std::fs::remove_file(&archive).unwrap();
     write_file(&archive, bytes);
