@@ -5,7 +5,7 @@ use std::fs::Metadata;
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 use rusqlite::{ErrorCode, OptionalExtension as _};
@@ -23,6 +23,8 @@ pub(super) struct OpenedFile {
     length: AtomicU64,
     /// The greatest change counter that it was seen with. SQLite only counts it up.
     changes: AtomicU32,
+    /// Whether it was ever shorter. That it is as long again says that somebody wrote it, and not what.
+    was_cut: AtomicBool,
     /// What the last check of its place found, if it was gone.
     moved: Mutex<Option<&'static str>>,
     /// What the last check of its content found, if it was not what SQLite wrote.
@@ -44,6 +46,7 @@ impl OpenedFile {
             log: OnceLock::new(),
             length: AtomicU64::new(metadata.len()),
             changes: AtomicU32::new(0),
+            was_cut: AtomicBool::new(false),
             moved: Mutex::default(),
             overwritten: Mutex::default(),
             place,
@@ -62,8 +65,9 @@ impl OpenedFile {
         let why = match std::fs::metadata(self.place.path()) {
             Ok(metadata) if id_of(&metadata) == self.id => {
                 let before = self.length.fetch_max(metadata.len(), Ordering::AcqRel);
-                let is_cut = metadata.len() < before;
-                is_cut.then_some("it was cut short").or_else(|| self.check_log())
+                self.was_cut.fetch_or(metadata.len() < before, Ordering::AcqRel);
+                let was_cut = self.was_cut.load(Ordering::Acquire);
+                was_cut.then_some("it was cut short").or_else(|| self.check_log())
             }
             Ok(_other) => Some("another file is in its place"),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Some("it was removed"),

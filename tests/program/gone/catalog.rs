@@ -405,10 +405,16 @@ fn a_catalog_that_is_cut_short_under_a_running_server_takes_no_new_work(
     let client = fixture.client();
     let body = json!({"backup": {"name": "no", "instance": client.instance_id("shop")}});
     let catalog = fixture.path("catalog.db");
-    std::fs::File::options().write(true).open(&catalog).unwrap().set_len(length).unwrap();
+    let whole = std::fs::read(&catalog).unwrap();
+    let file = std::fs::File::options().write(true).open(&catalog).unwrap();
+    file.set_len(length).unwrap();
     let log = fixture.server.log();
     wait_until("the notice", || log.text().contains("it was cut short").then_some(()));
     client.post("backups", &body).fault(503);
+    // As `cp` leaves it, once it has copied: nobody knows what it is now.
+    file.write_all_at(&whole, 0).unwrap();
+    client.post("backups", &body).fault(503);
+    file.set_len(length).unwrap();
     fixture.server.kill();
     if length > 0 {
         let refused = fixture.server.run(&["serve"]);
