@@ -5,9 +5,6 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::Path;
 
-use rustix::fs::{FlockOperation, flock};
-use rustix::io::Errno;
-
 use crate::catalog::CatalogError;
 use crate::cli::terminal::counted;
 use crate::config::Config;
@@ -23,41 +20,14 @@ const NAMED: usize = 5;
 
 pub(super) const RUN_AS_COFFER: &str = "run this as the user that runs Coffer";
 
-/// Whether a server runs on this data directory: it then holds the lock.
-pub(super) fn server(config: &Config, findings: &mut Findings) {
-    let path = config.data_dir.join("lock");
-    match is_locked(&path) {
-        Ok(true) => findings.ok(
-            "server",
-            format!("runs on this data directory (server.listen is {})", config.server.listen),
-        ),
-        Ok(false) => findings.ok("server", "does not run on this data directory now"),
-        Err(error) => {
-            findings.warning("server", format!("{}: {error}", path.display()), RUN_AS_COFFER);
-        }
-    }
-}
-
-fn is_locked(path: &Path) -> io::Result<bool> {
-    let file = match File::open(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-        file => file?,
-    };
-    match flock(&file, FlockOperation::NonBlockingLockShared) {
-        Ok(()) => Ok(false),
-        Err(Errno::WOULDBLOCK) => Ok(true),
-        Err(error) => Err(error.into()),
-    }
-}
-
 /// Opens the catalog, if there is one, and compares it with the archives.
-pub(super) fn catalog(config: &Config, findings: &mut Findings) {
+pub(super) fn catalog(config: &Config, server_runs: bool, findings: &mut Findings) {
     let file = config.catalog_file();
     let shown = file.display();
     match std::fs::metadata(&file) {
         Ok(_exists) => {}
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return no_catalog(config, findings);
+            return no_catalog(config, server_runs, findings);
         }
         Err(error) => {
             return findings.problem("catalog", format!("{shown}: {error}"), RUN_AS_COFFER);
@@ -91,7 +61,7 @@ pub(super) fn catalog(config: &Config, findings: &mut Findings) {
 }
 
 /// Without a catalog: this is before the first start, or the catalog is lost.
-fn no_catalog(config: &Config, findings: &mut Findings) {
+fn no_catalog(config: &Config, server_runs: bool, findings: &mut Findings) {
     let shown = config.catalog_file().display().to_string();
     let stored = if config.data_dir.is_dir() {
         Local::look(&config.data_dir).map_err(|error| error.to_string())
@@ -106,6 +76,11 @@ fn no_catalog(config: &Config, findings: &mut Findings) {
             "catalog",
             format!("{shown} does not exist, and neither do the archives that were here"),
             "is the disk with the data directory mounted? A start would wait for the archives",
+        ),
+        Ok(Some(_)) if server_runs => findings.problem(
+            "catalog",
+            format!("{shown} does not exist any more, and the server runs"),
+            "do what the server says of it: nothing must be put there before it is stopped",
         ),
         Ok(Some(count)) => findings.warning(
             "catalog",

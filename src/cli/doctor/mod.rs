@@ -10,6 +10,7 @@ mod instances;
 mod keys;
 mod keystone;
 mod places;
+mod server;
 mod service_view;
 mod tools;
 mod undo;
@@ -70,8 +71,8 @@ fn check_all(config: &Config, verbose: bool, findings: &mut Findings) {
     data_dir::data_dir(config, findings);
     let free = data_dir::disk_space(config, findings);
     data_dir::clock(findings);
-    catalog::server(config, findings);
-    catalog::catalog(config, findings);
+    let server_runs = server::server(config, findings);
+    catalog::catalog(config, server_runs, findings);
     users::users(config, findings);
     keystone::keystone(config, findings);
     instances::instances(config, free, verbose, findings);

@@ -1,0 +1,71 @@
+//! The server, if one runs on the data directory, and what it says of itself.
+
+use std::fs::File;
+use std::io;
+use std::path::Path;
+
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
+
+use crate::client::Connection;
+use crate::config::Config;
+use crate::wire::{Health, HealthStatus};
+
+use super::catalog::RUN_AS_COFFER;
+use super::finding::Findings;
+
+/// Whether a server runs on this data directory: it then holds the lock.
+pub(super) fn server(config: &Config, findings: &mut Findings) -> bool {
+    let path = config.data_dir.join("lock");
+    match is_locked(&path) {
+        Ok(true) => {
+            match why_stopped(config) {
+                Some(why) => findings.problem(
+                    "server",
+                    "runs on this data directory, and begins no backup, restore or removal",
+                    why,
+                ),
+                None => findings.ok(
+                    "server",
+                    format!(
+                        "runs on this data directory (server.listen is {})",
+                        config.server.listen
+                    ),
+                ),
+            }
+            true
+        }
+        Ok(false) => {
+            findings.ok("server", "does not run on this data directory now");
+            false
+        }
+        Err(error) => {
+            findings.warning("server", format!("{}: {error}", path.display()), RUN_AS_COFFER);
+            false
+        }
+    }
+}
+
+fn is_locked(path: &Path) -> io::Result<bool> {
+    let file = match File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        file => file?,
+    };
+    match flock(&file, FlockOperation::NonBlockingLockShared) {
+        Ok(()) => Ok(false),
+        Err(Errno::WOULDBLOCK) => Ok(true),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// What the server says, over its socket, of why it begins nothing; `None` if it works, or says nothing.
+fn why_stopped(config: &Config) -> Option<String> {
+    let socket = config.socket_file()?;
+    let connection = Connection::to_socket_or(Some(&socket), "http://localhost");
+    let mut answer = connection.send("GET", "/healthcheck", None).ok()?;
+    if answer.status() == 503 {
+        return Some("it cannot use its catalog; its log says why, and what to do".to_owned());
+    }
+    let health = answer.body_mut().read_json::<Health>().ok()?;
+    (health.status == HealthStatus::Stopped).then(|| health.notices.join("; "))
+}
