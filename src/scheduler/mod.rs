@@ -178,7 +178,7 @@ impl Scheduler {
         }
     }
 
-    /// What waits for the end of a backup is due when that ended. In a while all of that is looked at: a thousand may wait
+    /// What waits for the end of a backup is due when that ended. In a while all of that is read: a thousand may wait
     /// for a worker, and are not checked whenever one backup ends.
     fn look_after_backups(&mut self, now: Timestamp, finished: &HashSet<InstanceId>) {
         let looked_lately = self.looked.is_some_and(|looked| now < looked.plus(LONGEST_WAIT));

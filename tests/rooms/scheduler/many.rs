@@ -191,6 +191,6 @@ fn a_tick_with_a_thousand_due_and_retention_at_work_takes_a_processor_less_than_
     let (tick, shown) = ticks_at(&mut house, half_past_two(0));
     ended.store(true, Ordering::SeqCst);
     let looked = at_work.join().unwrap();
-    eprintln!("all are due: {shown}; retention looked at {looked} instances meanwhile");
+    eprintln!("all are due: {shown}; retention read {looked} instances meanwhile");
     assert!(looked > 0 && tick < Duration::from_millis(5), "{shown}");
 }
