@@ -5,8 +5,8 @@
 use std::sync::Arc;
 
 use crate::domain::{
-    Action, Actor, Backup, BackupId, Cancel, Damage, Event, Failure, Kind, QuotaResource, Run,
-    RunEnd, RunKind, RunNumbers, RunResult, Status, Timestamp, Verify,
+    Action, Actor, Backup, BackupId, Damage, Event, Failure, Kind, QuotaResource, Run, RunEnd,
+    RunKind, RunNumbers, RunResult, Status, Timestamp, Verify,
 };
 use crate::store::{BackupRecord, Records, RunOf, Task};
 
@@ -50,23 +50,10 @@ impl Catalog {
         })
     }
 
-    /// A claimed consolidation begins; a delete of its backup cancels it through this flag. False: it was deleted
-    /// already.
-    pub fn begin_consolidation(&self, id: BackupId, cancel: Cancel) -> Reply<bool> {
-        let running = Arc::clone(&self.drills);
-        self.write(move |db, _rules| {
-            let wanted = db.backup(id)?.is_some_and(|it| it.removal.is_none());
-            if wanted {
-                running.insert(RunKind::Consolidation, id, cancel);
-            }
-            Ok(wanted)
-        })
-    }
-
     /// The full backup that was made of `id` is published and proven. False: `id` was deleted meanwhile, and with it
     /// the wish for this one, which the catalog does not have then.
     pub fn consolidated(&self, id: BackupId, made: Backup, numbers: RunNumbers) -> Reply<bool> {
-        let (running, finished) = (Arc::clone(&self.drills), Arc::clone(&self.finished));
+        let (running, finished) = (Arc::clone(&self.running), Arc::clone(&self.finished));
         let bell = Arc::clone(&self.bell);
         let instance = made.instance;
         self.write_then(
@@ -86,7 +73,7 @@ impl Catalog {
         failure: Failure,
         damage: Option<Damage>,
     ) -> Reply<()> {
-        let running = Arc::clone(&self.drills);
+        let running = Arc::clone(&self.running);
         self.write_then(
             move |db, rules| {
                 let now = rules.now();
@@ -96,15 +83,6 @@ impl Catalog {
                 }
                 Ok(())
             },
-            move |()| running.remove(RunKind::Consolidation, id),
-        )
-    }
-
-    /// A claimed consolidation was interrupted, and is made again unless its backup is to be removed.
-    pub fn retry_consolidation(&self, id: BackupId) -> Reply<()> {
-        let running = Arc::clone(&self.drills);
-        self.write_then(
-            move |db, rules| Ok(db.retry_run(run(id), rules.now()).map(drop)?),
             move |()| running.remove(RunKind::Consolidation, id),
         )
     }

@@ -1,10 +1,7 @@
 //! Drills: asked for, handed out, and what they found. A drill is no step of a backup's life: the row
 //! keeps its status, and the drill is cancelled as soon as its backup is to be removed.
 
-use std::collections::HashMap;
 use std::sync::Arc;
-
-use parking_lot::Mutex;
 
 use crate::domain::{
     Action, Backup, BackupId, Cancel, Damage, DamageIn, Datastore, Event, InstanceId, NextDrill,
@@ -16,30 +13,6 @@ use super::lineage;
 use super::rules::{Rules, visible_backup};
 use super::steps::require_archive;
 use super::{Catalog, DrillJob, Job, NotNow, Operation, Read, Reply, Result, Scope, Write};
-
-/// Drills, consolidations and verifications that run. A delete of their backup cancels them.
-#[derive(Debug, Default)]
-pub(super) struct RunningDrills(Mutex<HashMap<(RunKind, BackupId), Cancel>>);
-
-impl RunningDrills {
-    pub(super) fn insert(&self, kind: RunKind, id: BackupId, cancel: Cancel) {
-        self.0.lock().insert((kind, id), cancel);
-    }
-
-    pub(super) fn remove(&self, kind: RunKind, id: BackupId) {
-        self.0.lock().remove(&(kind, id));
-    }
-
-    /// Cancels those whose backup is to be removed.
-    pub(super) fn cancel_removed(&self, db: Records<'_>) -> Result<()> {
-        for ((_kind, id), cancel) in &*self.0.lock() {
-            if db.backup(*id)?.is_none_or(|it| it.removal.is_some()) {
-                cancel.cancel();
-            }
-        }
-        Ok(())
-    }
-}
 
 const fn run(id: BackupId) -> RunOf {
     RunOf::backup(RunKind::Drill, id)
@@ -63,13 +36,13 @@ impl Catalog {
     /// A claimed drill begins; a delete of its backup cancels it through this flag. False: it was deleted
     /// already, and the drill must not begin.
     pub fn begin_drill(&self, id: BackupId, cancel: Cancel) -> Reply<bool> {
-        let drills = Arc::clone(&self.drills);
+        let running = Arc::clone(&self.running);
         // A write, so that it comes after every delete that did not see the flag.
         self.write(move |db, _rules| {
             let claimed =
                 db.backup(id)?.is_some_and(|it| it.backup.drill.next == Some(NextDrill::Running));
             if claimed {
-                drills.insert(RunKind::Drill, id, cancel);
+                running.insert(RunKind::Drill, id, cancel);
             }
             Ok(claimed)
         })
@@ -79,7 +52,7 @@ impl Catalog {
     /// found. After one that found damage nothing is built on the damaged backup. A backup that is gone by
     /// now is no error.
     pub fn end_drill(&self, id: BackupId, end: RunEnd, damage: Option<Damage>) -> Reply<()> {
-        let (drills, bell) = (Arc::clone(&self.drills), Arc::clone(&self.bell));
+        let (running, bell) = (Arc::clone(&self.running), Arc::clone(&self.bell));
         self.write_then(
             move |db, _rules| {
                 db.end_or_add_run(RunKind::Drill, id, &end)?;
@@ -94,19 +67,10 @@ impl Catalog {
                 Ok(())
             },
             move |()| {
-                drills.remove(RunKind::Drill, id);
+                running.remove(RunKind::Drill, id);
                 // Another one may be due.
                 bell.ring();
             },
-        )
-    }
-
-    /// A claimed drill was interrupted, and is made again unless its backup is to be removed.
-    pub fn retry_drill(&self, id: BackupId) -> Reply<()> {
-        let drills = Arc::clone(&self.drills);
-        self.write_then(
-            move |db, rules| Ok(db.retry_run(run(id), rules.now()).map(drop)?),
-            move |()| drills.remove(RunKind::Drill, id),
         )
     }
 }

@@ -32,6 +32,7 @@ mod recurring;
 mod removals;
 mod retention;
 mod rules;
+mod running;
 mod schedules;
 mod scope;
 mod scrub;
@@ -52,13 +53,13 @@ use crate::bell::{Bell, Changes};
 use crate::domain::{BackupId, Clock, InstanceId, Run};
 use crate::store::{self, Purpose, Records, Store};
 
-use drills::RunningDrills;
 use events::Tally;
 use health::Observed;
 use known_facts::KnownFacts;
 use notices::Notices;
 use progress::Progress;
 use rules::Rules;
+use running::Running;
 use tokens::Tokens;
 
 pub use backups::{BackupFilter, BackupPage};
@@ -110,7 +111,7 @@ pub struct Catalog {
     bell: Arc<Bell>,
     tokens: Arc<Tokens>,
     progress: Arc<Progress>,
-    drills: Arc<RunningDrills>,
+    running: Arc<Running>,
     notices: Notices,
     observed: Observed,
     known_facts: KnownFacts,
@@ -133,7 +134,7 @@ impl Catalog {
         let tokens =
             Arc::new(Tokens::stored(store.read(|db| Ok::<_, CatalogError>(db.tokens()?))?));
         let rules = Arc::new(Rules::new(settings, clock));
-        let (progress, drills, notices, observed, known_facts) = Default::default();
+        let (progress, running, notices, observed, known_facts) = Default::default();
         let (finished, tally, changes) = Default::default();
         Ok(Self {
             store,
@@ -141,7 +142,7 @@ impl Catalog {
             bell,
             tokens,
             progress,
-            drills,
+            running,
             notices,
             observed,
             known_facts,

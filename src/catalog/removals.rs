@@ -26,7 +26,7 @@ impl Catalog {
     /// shown to nobody. Cancels their drills. One whose removal failed is tried again. Returns how many go.
     pub fn delete_backup(&self, scope: &Scope<Write>, id: BackupId) -> Reply<usize> {
         let scope = scope.clone();
-        let (drills, bell) = (Arc::clone(&self.drills), Arc::clone(&self.bell));
+        let (running, bell) = (Arc::clone(&self.running), Arc::clone(&self.bell));
         let marked = move |count: &usize| {
             let more = count.saturating_sub(1);
             log::info!("backup {id} is deleted, and {more} that are built on it");
@@ -40,7 +40,7 @@ impl Catalog {
                 let count = db.mark_for_removal(id, &project, now)?;
                 let event = Event::done(now, &scope.actor(), Action::BackupDelete);
                 db.add_event(&event.in_project(&project).of(id).with_detail(and_built_on(count)))?;
-                drills.cancel_removed(db)?;
+                running.cancel_removed(db)?;
                 Ok(count)
             },
             marked,

@@ -85,7 +85,7 @@ impl Catalog {
     /// Deletes what the policy of an instance does not keep, and asks for the consolidations that it wants. Returns the
     /// full backups that go with all that is built on them.
     pub fn expire(&self, id: InstanceId) -> Reply<Vec<BackupId>> {
-        let (drills, whole) = (Arc::clone(&self.drills), self.store_is_whole());
+        let (running, whole) = (Arc::clone(&self.running), self.store_is_whole());
         self.write_and_wake(move |db, rules| {
             let Retention { instance, targets, copies, .. } = rules.retention(db, id, whole)?;
             let mut gone = Vec::new();
@@ -117,7 +117,7 @@ impl Catalog {
                 );
                 db.set_copy_leaving(backup, &place, goes.then(|| rules.now()))?;
             }
-            drills.cancel_removed(db)?;
+            running.cancel_removed(db)?;
             for id in targets.here.consolidating() {
                 if rules.consolidate_for_retention(db, id)? {
                     log::info!(

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use crate::domain::{
-    Action, Backup, BackupId, Cancel, Damage, Event, Run, RunEnd, RunKind, RunResult, VerifyLevel,
+    Action, Backup, BackupId, Damage, Event, Run, RunEnd, RunKind, RunResult, VerifyLevel,
 };
 use crate::store::{BackupRecord, Records, RunOf};
 
@@ -40,19 +40,6 @@ impl Catalog {
         })
     }
 
-    /// A claimed verification begins; a delete of its backup cancels it through this flag. False: it was deleted already.
-    pub fn begin_verification(&self, id: BackupId, cancel: Cancel) -> Reply<bool> {
-        let running = Arc::clone(&self.drills);
-        // A write, so that it comes after every delete that did not see the flag.
-        self.write(move |db, _rules| {
-            let wanted = db.backup(id)?.is_some_and(|it| it.removal.is_none());
-            if wanted {
-                running.insert(RunKind::Verify, id, cancel);
-            }
-            Ok(wanted)
-        })
-    }
-
     /// A verification ended. One that passed clears damage that was found in the bytes; after one that found damage nothing
     /// is built on the damaged backup. `proven`: this backup and those that it is built on, and how far each was proven.
     pub fn end_verification(
@@ -62,7 +49,7 @@ impl Catalog {
         proven: Vec<(BackupId, VerifyLevel)>,
         damage: Option<Damage>,
     ) -> Reply<()> {
-        let (running, bell) = (Arc::clone(&self.drills), Arc::clone(&self.bell));
+        let (running, bell) = (Arc::clone(&self.running), Arc::clone(&self.bell));
         self.write_then(
             move |db, _rules| {
                 // Otherwise it was cancelled, because its backup was deleted.
@@ -85,15 +72,6 @@ impl Catalog {
                 running.remove(RunKind::Verify, id);
                 bell.ring();
             },
-        )
-    }
-
-    /// A claimed verification was interrupted, and is made again unless its backup is to be removed.
-    pub fn retry_verification(&self, id: BackupId) -> Reply<()> {
-        let running = Arc::clone(&self.drills);
-        self.write_then(
-            move |db, rules| Ok(db.retry_run(run(id), rules.now()).map(drop)?),
-            move |()| running.remove(RunKind::Verify, id),
         )
     }
 }

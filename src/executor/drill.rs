@@ -8,7 +8,7 @@ use crate::archive::Chain;
 use crate::catalog::CatalogError;
 use crate::domain::{
     BackupId, Cancel, CheckLevel, Damage, DamageIn, DrillFacts, FailureCode, LeftOut, RunEnd,
-    RunNumbers, RunResult, Source, VerifyLevel,
+    RunKind, RunNumbers, RunResult, Source, VerifyLevel,
 };
 use crate::engine::{DrillReport, DrillRequest, EngineError, Owners, Placed, Target};
 use crate::failpoint;
@@ -158,7 +158,7 @@ pub fn record(
             numbers.rows_by_table.clone_from(&report.rows);
             (RunResult::Done, None)
         }
-        Err(JobError::Cancelled) => return context.catalog.retry_drill(id).wait(),
+        Err(JobError::Cancelled) => return context.catalog.retry_run(RunKind::Drill, id).wait(),
         Err(error) => {
             let found = damage(error, id);
             let bad = found.as_ref().is_some_and(|it| it.failure.code.is_damage());

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::archive::{Chain, Consolidated, Finished, Reader, Sign, Writer, WriterOptions};
 use crate::catalog::{CatalogError, ConsolidationJob};
 use crate::domain::{
-    Backup, BackupId, Cancel, Damage, DamageIn, Kind, Location, RunNumbers, with_causes,
+    Backup, BackupId, Cancel, Damage, DamageIn, Kind, Location, RunKind, RunNumbers, with_causes,
 };
 use crate::executor::drill::cancelled_or;
 use crate::executor::export::{FullCopy, draft};
@@ -41,7 +41,7 @@ pub(super) fn run(context: &Context, job: &ConsolidationJob) -> Option<Result<Ma
     log::info!("consolidation of backup {id} begins");
     let started = Instant::now();
     let cancel = context.cancel.child();
-    match context.catalog.begin_consolidation(id, cancel.clone()).wait() {
+    match context.catalog.begin_run(RunKind::Consolidation, id, cancel.clone()).wait() {
         Ok(true) => {}
         Ok(false) => {
             log::info!("consolidation of backup {id}: the backup is being deleted");
@@ -142,7 +142,7 @@ pub(super) fn record(
             }
             Ok(())
         }
-        Err(JobError::Cancelled) => catalog.retry_consolidation(id).wait(),
+        Err(JobError::Cancelled) => catalog.retry_run(RunKind::Consolidation, id).wait(),
         Err(error) => {
             // A single archive may be missing; where all are, that says nothing of this one.
             let known = presence::are_here(context);

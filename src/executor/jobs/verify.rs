@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::catalog::{CatalogError, VerificationJob};
-use crate::domain::{Backup, Here, RunResult, VerifyLevel, with_causes};
+use crate::domain::{Backup, Here, RunKind, RunResult, VerifyLevel, with_causes};
 use crate::executor::chain::location_of;
 use crate::executor::drill::cancelled_or;
 use crate::executor::verify::verify;
@@ -21,7 +21,7 @@ pub(super) fn run(
     log::info!("verification of backup {id} begins");
     let started = Instant::now();
     let cancel = context.cancel.child();
-    match context.catalog.begin_verification(id, cancel.clone()).wait() {
+    match context.catalog.begin_run(RunKind::Verify, id, cancel.clone()).wait() {
         Ok(true) => {}
         Ok(false) => {
             log::info!("verification of backup {id}: the backup is being deleted");
@@ -63,7 +63,7 @@ pub(super) fn record(
 ) -> Result<(), CatalogError> {
     let backup = &job.backup;
     if matches!(result, Err(JobError::Cancelled)) {
-        return context.catalog.retry_verification(backup.id).wait();
+        return context.catalog.retry_run(RunKind::Verify, backup.id).wait();
     }
     let (end, level, damage) = scrub::found(context, backup, result, took);
     // Of what it is built on, only the bytes were compared with what was proven.

@@ -3,7 +3,8 @@
 use super::fixture::*;
 use super::*;
 use coffer::domain::{
-    ArchiveFacts, Backup, BackupId, Cancel, Kind, ParentChoice, Run, RunNumbers, RunResult, Status,
+    ArchiveFacts, Backup, BackupId, Cancel, Kind, ParentChoice, Run, RunKind, RunNumbers,
+    RunResult, Status,
 };
 
 impl Fixture {
@@ -54,7 +55,9 @@ fn the_full_backup_has_name_and_time_of_the_incremental_one_and_is_what_the_next
         None,
         "it was asked for twice and is made once"
     );
-    assert!(fixture.catalog.begin_consolidation(id, Cancel::default()).wait().unwrap());
+    assert!(
+        fixture.catalog.begin_run(RunKind::Consolidation, id, Cancel::default()).wait().unwrap()
+    );
     assert!(fixture.end(&job));
     let (made, of) = (fixture.catalog.find(job.new_id).unwrap(), fixture.catalog.find(id).unwrap());
     assert_eq!((&made.name, made.created, made.instance), (&of.name, of.created, of.instance));
@@ -91,12 +94,14 @@ fn a_delete_cancels_the_consolidation_and_what_was_made_is_not_taken() {
     fixture.ask_consolidation(id).unwrap();
     let job = fixture.claim_consolidation();
     let cancel = Cancel::default();
-    assert!(fixture.catalog.begin_consolidation(id, cancel.clone()).wait().unwrap());
+    assert!(fixture.catalog.begin_run(RunKind::Consolidation, id, cancel.clone()).wait().unwrap());
     fixture.delete(id).unwrap();
     assert!(cancel.is_cancelled());
     assert!(!fixture.end(&job), "nobody wants it any more");
     assert!(fixture.catalog.find(job.new_id).is_err());
-    assert!(!fixture.catalog.begin_consolidation(id, Cancel::default()).wait().unwrap());
+    assert!(
+        !fixture.catalog.begin_run(RunKind::Consolidation, id, Cancel::default()).wait().unwrap()
+    );
 }
 
 #[test]

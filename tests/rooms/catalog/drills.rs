@@ -253,7 +253,7 @@ fn a_delete_cancels_drills_that_wait_and_drills_that_run() {
     fixture.delete(waits).unwrap();
     assert!(cancel.is_cancelled());
     assert!(!fixture.catalog.begin_drill(runs, other.clone()).wait().unwrap());
-    fixture.catalog.retry_drill(runs).wait().unwrap();
+    fixture.catalog.retry_run(RunKind::Drill, runs).wait().unwrap();
     assert_eq!(fixture.drill_of(runs).next, None);
     assert_eq!(fixture.removal(), [runs]);
     fixture.catalog.removed(vec![runs]).wait().unwrap();
@@ -273,7 +273,7 @@ fn an_interrupted_drill_is_made_again() {
     let fixture = Fixture::drilling();
     let id = fixture.completed(ParentChoice::None);
     fixture.claim_drill();
-    fixture.catalog.retry_drill(id).wait().unwrap();
+    fixture.catalog.retry_run(RunKind::Drill, id).wait().unwrap();
     assert_eq!(fixture.claim_drill().id, id);
     let again = fixture.reopened();
     assert_eq!(again.claim_any().unwrap(), None);

@@ -68,7 +68,7 @@ fn another_drill_leaves_the_history_of_those_before() {
     // A drill made by hand is not the one that waits.
     end_drill(&fixture, id, RunResult::Done);
     assert!(matches!(fixture.catalog.claim_any().unwrap(), Some(Job::Drill(_))));
-    fixture.catalog.retry_drill(id).wait().unwrap();
+    fixture.catalog.retry_run(RunKind::Drill, id).wait().unwrap();
     let drills: Vec<_> = runs(&fixture.catalog, id)
         .into_iter()
         .filter(|(kind, _)| *kind == RunKind::Drill)

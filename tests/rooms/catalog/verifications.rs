@@ -49,7 +49,7 @@ fn it_reads_the_whole_chain_is_made_once_and_clears_damage_that_is_not_there() {
     let job = fixture.claim_verification();
     assert_eq!(job.chain.iter().map(|it| it.id).collect::<Vec<_>>(), [root, id]);
     assert_eq!(fixture.catalog.claim(Lane::Verifications).unwrap(), None);
-    assert!(fixture.catalog.begin_verification(id, Cancel::default()).wait().unwrap());
+    assert!(fixture.catalog.begin_run(RunKind::Verify, id, Cancel::default()).wait().unwrap());
     assert!(fixture.verification(id).unwrap().begun.is_some());
     fixture.end_verification(id, RunResult::Done, None);
     assert_eq!(fixture.verification(id).unwrap().end.unwrap().result, RunResult::Done);
@@ -84,7 +84,7 @@ fn a_delete_cancels_those_that_wait_and_those_that_run_and_what_they_find_comes_
     fixture.ask_verification(waits).unwrap();
     assert_eq!(fixture.claim_verification().backup.id, runs);
     let cancel = Cancel::default();
-    assert!(fixture.catalog.begin_verification(runs, cancel.clone()).wait().unwrap());
+    assert!(fixture.catalog.begin_run(RunKind::Verify, runs, cancel.clone()).wait().unwrap());
     fixture.delete(waits).unwrap();
     assert!(!cancel.is_cancelled(), "another backup was deleted");
     fixture.delete(runs).unwrap();
@@ -95,10 +95,10 @@ fn a_delete_cancels_those_that_wait_and_those_that_run_and_what_they_find_comes_
         let ends: Vec<_> = all.into_iter().map(|it| it.end.map(|end| end.result)).collect();
         assert_eq!(ends, [Some(RunResult::Cancelled)], "{id}");
     }
-    assert!(!fixture.catalog.begin_verification(runs, Cancel::default()).wait().unwrap());
+    assert!(!fixture.catalog.begin_run(RunKind::Verify, runs, Cancel::default()).wait().unwrap());
     let damage = Damage { id: runs, place: DamageIn::Archive, failure: rotten() };
     fixture.end_verification(runs, RunResult::Damaged(rotten()), Some(damage));
-    fixture.catalog.retry_verification(runs).wait().unwrap();
+    fixture.catalog.retry_run(RunKind::Verify, runs).wait().unwrap();
     assert_eq!(fixture.catalog.claim(Lane::Verifications).unwrap(), None);
     assert_eq!(fixture.catalog.find(runs).unwrap().failure, None);
 }
@@ -128,7 +128,7 @@ fn it_survives_a_restart_waiting_or_under_way() {
     fixture.ask_verification(runs).unwrap();
     fixture.ask_verification(waits).unwrap();
     fixture.claim_verification();
-    fixture.catalog.retry_verification(runs).wait().unwrap();
+    fixture.catalog.retry_run(RunKind::Verify, runs).wait().unwrap();
     assert_eq!(fixture.claim_verification().backup.id, runs, "it was asked for first");
     let again = fixture.reopened();
     again.reopen_drills().wait().unwrap();
