@@ -1,4 +1,4 @@
--- The catalog of one Coffer data directory: the whole current schema, version 12.
+-- The catalog of one Coffer data directory: the whole current schema, version 13.
 --
 -- `PRAGMA user_version` holds the number of the schema and `PRAGMA application_id` says whose file it
 -- is; `src/store/schema.rs` sets both, creates an empty file from this text and brings older ones here.
@@ -635,3 +635,13 @@ BEGIN
     INSERT INTO instance_changes (instance, changes) VALUES (old.instance, 1)
     ON CONFLICT (instance) DO UPDATE SET changes = changes + 1;
 END;
+
+-- One row: which catalog this is, and how many commits it has had. A file that has had fewer than the one that a server
+-- opened was written over it.
+CREATE TABLE written (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    catalog TEXT NOT NULL CHECK (length(catalog) = 32),
+    commits INTEGER NOT NULL CHECK (commits >= 0)
+);
+
+INSERT INTO written VALUES (1, lower(hex(randomblob(16))), 0);

@@ -40,6 +40,12 @@ pub enum StoreError {
         path = path.display()
     )]
     Moved { path: PathBuf, why: &'static str },
+    /// The write-ahead log beside the file has commits of another one.
+    #[error(
+        "the catalog {path} and the log {path}-wal beside it do not belong together: one of them is an older copy or of another catalog, and opened together they would be mixed. Put the copy there alone or with its own -wal, or move catalog.db, catalog.db-wal and catalog.db-shm away together: a catalog that is missing is rebuilt from the archives",
+        path = path.display()
+    )]
+    OtherLog { path: PathBuf },
     /// The disk is full, and this would fill it further.
     #[error(
         "the disk of the catalog is full ({free} bytes are free), and nothing new is accepted until there is room: make some, or delete backups"
@@ -78,6 +84,7 @@ impl StoreError {
                 | Self::NotACatalog { .. }
                 | Self::Newer { .. }
                 | Self::Moved { .. }
+                | Self::OtherLog { .. }
                 | Self::ReadOnly { .. }
         )
     }

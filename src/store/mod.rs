@@ -7,6 +7,7 @@
 
 mod alerts;
 mod backups;
+mod commits;
 mod copies;
 mod disk_reserve;
 mod error;

@@ -15,7 +15,7 @@ use scheduled_thread_pool::ScheduledThreadPool;
 
 use super::opened_file::OpenedFile;
 use super::place::{EVERYWHERE, Place, READ_ONLY, unreachable};
-use super::{Result, StoreError, schema};
+use super::{Result, StoreError, commits, schema};
 use crate::disk;
 
 /// How long to wait for another process, such as a command beside a running server, or for a connection.
@@ -45,6 +45,8 @@ pub(super) fn for_writing(place: &Place) -> Result<Connection> {
     let path = place.path();
     create(path)?;
     check_header(path)?;
+    // SQLite would mix the two as soon as it opens them.
+    commits::require_own_log(place)?;
     let mut db = Connection::open_with_flags(path, READ_WRITE)?;
     db.busy_timeout(PATIENCE)?;
     keep_statements(&db)?;

@@ -5,11 +5,12 @@ use std::fs::Metadata;
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
-use rusqlite::{ErrorCode, OptionalExtension as _};
+use rusqlite::ErrorCode;
 
+use super::commits::{MainFile, Mark};
 use super::place::Place;
 use super::{Result, StoreError};
 
@@ -21,14 +22,15 @@ pub(super) struct OpenedFile {
     log: OnceLock<(u64, u64)>,
     /// The greatest length that it was seen with. SQLite never makes it shorter.
     length: AtomicU64,
-    /// The greatest change counter that it was seen with. SQLite only counts it up.
-    changes: AtomicU32,
+    main: MainFile,
+    /// The newest mark that the file itself was seen with.
+    mark: Mutex<Option<Mark>>,
     /// Whether it was ever shorter. That it is as long again says that somebody wrote it, and not what.
     was_cut: AtomicBool,
     /// What the last check of its place found, if it was gone.
     moved: Mutex<Option<&'static str>>,
-    /// What the last check of its content found, if it was not what SQLite wrote.
-    overwritten: Mutex<Option<&'static str>>,
+    /// What a check of its content found, if it was not what SQLite wrote.
+    overwritten: OnceLock<&'static str>,
 }
 
 fn id_of(metadata: &Metadata) -> (u64, u64) {
@@ -45,18 +47,20 @@ impl OpenedFile {
             id: id_of(&metadata),
             log: OnceLock::new(),
             length: AtomicU64::new(metadata.len()),
-            changes: AtomicU32::new(0),
+            main: MainFile::at(place.clone()),
+            mark: Mutex::default(),
             was_cut: AtomicBool::new(false),
             moved: Mutex::default(),
-            overwritten: Mutex::default(),
+            overwritten: OnceLock::new(),
             place,
         })
     }
 
     /// Looks whether it is still there, and what SQLite wrote; if not, nothing is written until it is again.
     pub(super) fn check(&self) -> Option<String> {
-        let is_there = self.check_place().is_none();
-        *self.overwritten.lock() = if is_there { self.check_content() } else { None };
+        if self.check_place().is_none() {
+            self.check_content();
+        }
         self.require().err().map(|gone| gone.to_string())
     }
 
@@ -80,9 +84,7 @@ impl OpenedFile {
 
     /// What became of the write-ahead log, which has the newest writes, if it is not the one that was there.
     fn check_log(&self) -> Option<&'static str> {
-        let mut path = self.place.path().to_owned().into_os_string();
-        path.push("-wal");
-        match std::fs::metadata(&path) {
+        match std::fs::metadata(self.place.log()) {
             Ok(metadata) if *self.log.get_or_init(|| id_of(&metadata)) == id_of(&metadata) => None,
             Ok(_other) => Some("its write-ahead log was replaced"),
             Err(error) if error.kind() == io::ErrorKind::NotFound && self.log.get().is_some() => {
@@ -92,24 +94,33 @@ impl OpenedFile {
         }
     }
 
-    /// What is wrong with the start of the file, which SQLite itself reads only once. The format has it in section
-    /// 1.3 (`https://sqlite.org/fileformat2.html`).
-    fn check_content(&self) -> Option<&'static str> {
-        let header = |db: rusqlite::Connection| {
-            let header = "SELECT substr(data, 1, 100) FROM sqlite_dbpage WHERE pgno = 1";
-            db.query_row(header, [], |row| row.get::<_, Vec<u8>>(0)).optional()
-        };
-        match self.place.open_without_log().and_then(header) {
-            Ok(header) => {
-                let header = header.unwrap_or_default();
-                let changes = header.get(24..28).and_then(|it| <[u8; 4]>::try_from(it).ok());
-                let changes = changes.map_or(0, u32::from_be_bytes);
-                let before = self.changes.fetch_max(changes, Ordering::AcqRel);
-                (changes < before).then_some("an older one was written over it")
+    /// Looks whether the file itself has what SQLite wrote there. What was once found is true until the next start:
+    /// what connections remember of it is of before and after.
+    pub(super) fn check_content(&self) {
+        if self.overwritten.get().is_none()
+            && let Some(why) = self.why_other(&self.main.mark())
+            && self.why_other(&self.main.mark_again()).is_some()
+        {
+            self.overwritten.get_or_init(|| why);
+        }
+    }
+
+    /// What is wrong with a file that has this mark.
+    fn why_other(&self, found: &rusqlite::Result<Option<Mark>>) -> Option<&'static str> {
+        const OTHER: &str = "something else was written over it";
+        let mut seen = self.mark.lock();
+        match (found, seen.as_ref()) {
+            (Ok(Some(now)), Some(before)) if let Some(why) = now.why_not_after(before) => Some(why),
+            (Ok(Some(now)), _) => {
+                *seen = Some(now.clone());
+                None
             }
-            Err(error) => {
+            // A catalog of before there was a mark.
+            (Ok(None), None) => None,
+            (Ok(None), Some(_)) => Some(OTHER),
+            (Err(error), _) => {
                 let is_other = error.sqlite_error_code() == Some(ErrorCode::NotADatabase);
-                is_other.then_some("something else was written over it")
+                is_other.then_some(OTHER)
             }
         }
     }
@@ -122,7 +133,7 @@ impl OpenedFile {
     /// Fails if the last check found it gone.
     pub(super) fn require(&self) -> Result<()> {
         let moved = *self.moved.lock();
-        match moved.or(*self.overwritten.lock()) {
+        match moved.or(self.overwritten.get().copied()) {
             Some(why) => Err(StoreError::Moved { path: self.place.path().to_owned(), why }),
             None => Ok(()),
         }

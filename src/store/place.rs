@@ -30,9 +30,17 @@ impl Place {
         let real = folder.unwrap_or(Path::new(".")).canonicalize();
         let real = real.map_err(|source| unreachable(path, source))?;
         let path = real.join(path.file_name().unwrap_or_default());
-        let log = path.with_extension("db-wal");
-        let immutable = is_read_only(&real) && std::fs::metadata(log).is_ok_and(|it| it.len() == 0);
-        Ok(Self { path, immutable })
+        let mut place = Self { path, immutable: false };
+        place.immutable =
+            is_read_only(&real) && std::fs::metadata(place.log()).is_ok_and(|it| it.len() == 0);
+        Ok(place)
+    }
+
+    /// The write-ahead log, which has the newest writes.
+    pub(super) fn log(&self) -> PathBuf {
+        let mut path = self.path.clone().into_os_string();
+        path.push("-wal");
+        path.into()
     }
 
     pub(super) fn path(&self) -> &Path {

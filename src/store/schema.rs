@@ -25,6 +25,7 @@ const STEPS: &[&str] = &[
     include_str!("steps/10_totals.sql"),
     include_str!("steps/11_holdings.sql"),
     include_str!("steps/12_changes.sql"),
+    include_str!("steps/13_written.sql"),
 ];
 
 /// The number of the current schema.

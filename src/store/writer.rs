@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 
 use super::disk_reserve::{DiskReserve, Purpose, Room, SharedRoom};
 use super::opened_file::OpenedFile;
-use super::{Records, Result, StoreError};
+use super::{Records, Result, StoreError, commits};
 
 /// Writes that may share one commit.
 const BATCH: usize = 64;
@@ -120,7 +120,7 @@ pub(super) fn run(
 
 /// Answers the writes that cannot be made now, and returns the others.
 fn accepted(waiting: VecDeque<Write>, file: &OpenedFile, room: &SharedRoom) -> VecDeque<Write> {
-    file.check_place();
+    file.check();
     let accept = |write: Write| match file.require().and_then(|()| room.require(write.purpose)) {
         Ok(()) => Some(write),
         Err(refused) => {
@@ -156,6 +156,7 @@ fn commit_together(db: &Connection, waiting: &mut VecDeque<Write>, file: &Opened
         }
         return;
     }
+    let changes = db.total_changes();
     let mut done = Vec::with_capacity(waiting.len());
     while let Some(write) = waiting.pop_front() {
         match in_savepoint(db, write, &mut done) {
@@ -169,7 +170,7 @@ fn commit_together(db: &Connection, waiting: &mut VecDeque<Write>, file: &Opened
             }
         }
     }
-    match db.execute_batch("COMMIT") {
+    match commit(db, changes) {
         Ok(()) => {
             // What may have gone to a file that nobody will find again is not said to be there.
             file.check_place();
@@ -182,6 +183,14 @@ fn commit_together(db: &Connection, waiting: &mut VecDeque<Write>, file: &Opened
             refuse(done, &Arc::new(error));
         }
     }
+}
+
+/// Commits, and counts the commit if anything was changed since there were so many `changes`.
+fn commit(db: &Connection, changes: u64) -> rusqlite::Result<()> {
+    if db.total_changes() != changes {
+        commits::count(db)?;
+    }
+    db.execute_batch("COMMIT")
 }
 
 /// Makes one write so that its failure takes back only its own changes.

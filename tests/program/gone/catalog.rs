@@ -153,6 +153,7 @@ enum WrittenOver {
     EveryPage,
     OtherPages,
     OlderCatalog,
+    OtherCatalog,
 }
 
 #[rstest]
@@ -160,6 +161,7 @@ enum WrittenOver {
 #[case::every_page(WrittenOver::EveryPage, "the catalog is damaged")]
 #[case::other_pages(WrittenOver::OtherPages, "the catalog is damaged")]
 #[case::older(WrittenOver::OlderCatalog, "an older one was written over it")]
+#[case::other(WrittenOver::OtherCatalog, "another catalog was written over it")]
 fn a_catalog_that_is_written_over_under_a_running_server_takes_no_new_work(
     #[case] what: WrittenOver,
     #[case] notice: &str,
@@ -181,8 +183,6 @@ fn a_catalog_that_is_written_over_under_a_running_server_takes_no_new_work(
     fixture.server.terminate();
     let catalog = fixture.path("catalog.db");
     let older = std::fs::read(&catalog).unwrap();
-    // It grows meanwhile, as it would over some days.
-    super::run_sql(&catalog, "CREATE TABLE more(x); DROP TABLE more");
     fixture.server.restart();
     let rows = vec![fixture.client().full("shop")];
     fixture.server.restart();
@@ -195,6 +195,15 @@ fn a_catalog_that_is_written_over_under_a_running_server_takes_no_new_work(
         WrittenOver::EveryPage => file.write_all_at(&noise, 0).unwrap(),
         WrittenOver::OtherPages => file.write_all_at(&noise[4096..], 4096).unwrap(),
         WrittenOver::OlderCatalog => file.write_all_at(&older, 0).unwrap(),
+        WrittenOver::OtherCatalog => {
+            let other = fixture.path("other.db");
+            drop(coffer::store::Store::open(&other).unwrap());
+            file.write_all_at(&std::fs::read(other).unwrap(), 0).unwrap();
+        }
+    }
+    if matches!(what, WrittenOver::OlderCatalog | WrittenOver::OtherCatalog) {
+        // SQLite itself would read and write it without a word.
+        client.post("backups", &body).fault(503);
     }
     let log = fixture.server.log();
     // Of every page, which of the two is found first is left to chance.
@@ -215,6 +224,21 @@ fn a_catalog_that_is_written_over_under_a_running_server_takes_no_new_work(
     fixture.server.restart();
     let listed: Vec<Value> = fixture.client().all("backups", "backups");
     assert_eq!(without_times(listed), without_times(rows));
+}
+
+/// What is newer than the copy is in the log, and nothing is lost.
+#[test]
+fn a_copy_of_the_catalog_that_is_put_over_the_same_file_changes_nothing() {
+    let fixture = Fixture::new();
+    let client = fixture.client();
+    let catalog = fixture.path("catalog.db");
+    let same = std::fs::read(&catalog).unwrap();
+    let full = client.full("shop");
+    let file = std::fs::File::options().write(true).open(&catalog).unwrap();
+    file.write_all_at(&same, 0).unwrap();
+    let second = client.incremental("shop");
+    assert_eq!(second["parent_id"], full["id"]);
+    assert_eq!(fixture.notices(), "[]");
 }
 
 #[test]

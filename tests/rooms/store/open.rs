@@ -215,6 +215,58 @@ fn a_damaged_catalog_is_refused_with_advice() {
     assert!(error.to_string().contains("coffer catalog rebuild"));
 }
 
+/// As a crash leaves it: with a log. `put` makes the rows while the store is open.
+fn copy_while_open(path: &Path, to: &Path) {
+    for end in ["", "-wal"] {
+        let with_end = |path: &Path| PathBuf::from(format!("{}{end}", path.display()));
+        fs::copy(with_end(path), with_end(to)).unwrap();
+    }
+}
+
+#[test]
+fn a_log_that_belongs_to_another_state_of_the_catalog_is_refused_and_nothing_is_changed() {
+    let (folder, path) = folder();
+    let crashed = ["early.db", "late.db"].map(|name| folder.path().join(name));
+    for (project, to) in [("first", 0), ("second", 1), ("third", 1)] {
+        // Closed in order, everything is in the file itself.
+        let store = Store::open(&path).unwrap();
+        put(&store, project).wait().unwrap();
+        put(&store, &format!("{project}-more")).wait().unwrap();
+        copy_while_open(&path, &crashed[to]);
+        drop(store);
+    }
+    let mixed = folder.path().join("mixed.db");
+    let log = folder.path().join("mixed.db-wal");
+    for (file, other) in [(0, 1), (1, 0)] {
+        let other_log = format!("{}-wal", crashed[other].display());
+        fs::copy(&crashed[file], &mixed).unwrap();
+        fs::copy(&other_log, &log).unwrap();
+        let error = Store::open(&mixed).unwrap_err();
+        assert!(matches!(&error, StoreError::OtherLog { .. }), "{error}");
+        assert!(error.to_string().contains("away together"), "{error}");
+        assert_eq!(fs::read(&mixed).unwrap(), fs::read(&crashed[file]).unwrap());
+        assert_eq!(fs::read(&log).unwrap(), fs::read(&other_log).unwrap());
+    }
+    for (state, rows) in crashed.iter().zip([[true, false], [true, true]]) {
+        let store = Store::open(state).unwrap();
+        assert_eq!(["first-more", "third-more"].map(|it| is_there(&store, it)), rows);
+    }
+}
+
+#[test]
+fn a_log_of_another_catalog_is_refused() {
+    let (folder, path) = folder();
+    let other = folder.path().join("other.db");
+    for (path, project) in [(&path, "a"), (&other, "b")] {
+        let store = Store::open(path).unwrap();
+        put(&store, project).wait().unwrap();
+        copy_while_open(path, &folder.path().join(project));
+    }
+    fs::copy(folder.path().join("b-wal"), folder.path().join("a-wal")).unwrap();
+    let error = Store::open(&folder.path().join("a")).unwrap_err();
+    assert!(matches!(&error, StoreError::OtherLog { .. }), "{error}");
+}
+
 #[test]
 fn an_empty_file_that_a_crash_left_becomes_a_catalog() {
     let (_folder, path) = folder();

@@ -1,0 +1,143 @@
+//! The row that counts the commits. SQLite keeps no such count in a database that has a write-ahead log. By it an
+//! older file that was written over the catalog is noticed, and at start a log that belongs to another file.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt as _;
+use std::path::Path;
+
+use parking_lot::Mutex;
+use rusqlite::{Connection, OptionalExtension as _};
+
+use super::place::{Place, unreachable};
+use super::{Result, StoreError};
+
+/// Which catalog it is, and how many commits it has had.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Mark {
+    catalog: String,
+    commits: i64,
+}
+
+impl Mark {
+    /// What is wrong with a file that has this mark, after it had one before.
+    pub(super) fn why_not_after(&self, before: &Self) -> Option<&'static str> {
+        if self.catalog != before.catalog {
+            return Some("another catalog was written over it");
+        }
+        (self.commits < before.commits).then_some("an older one was written over it")
+    }
+}
+
+/// One more commit, in the transaction that it is about.
+pub(super) fn count(db: &Connection) -> rusqlite::Result<()> {
+    db.prepare_cached("UPDATE written SET commits = commits + 1")?.execute([]).map(drop)
+}
+
+/// The mark, or `None` in a catalog of before there was one.
+fn mark(db: &Connection) -> rusqlite::Result<Option<Mark>> {
+    let has_one = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'written'";
+    if db.prepare_cached(has_one)?.query_row([], |row| row.get::<_, i64>(0))? == 0 {
+        return Ok(None);
+    }
+    let mut statement = db.prepare_cached("SELECT catalog, commits FROM written")?;
+    let read = |row: &rusqlite::Row<'_>| Ok(Mark { catalog: row.get(0)?, commits: row.get(1)? });
+    statement.query_row([], read).optional()
+}
+
+/// The database file by itself, whatever its log says.
+#[derive(Debug)]
+pub(super) struct MainFile {
+    place: Place,
+    /// It stays open, because each one reads the whole schema first.
+    db: Mutex<Option<Connection>>,
+}
+
+impl MainFile {
+    pub(super) fn at(place: Place) -> Self {
+        Self { place, db: Mutex::default() }
+    }
+
+    /// Reads the mark from the disk. A checkpoint may be writing at the same time.
+    pub(super) fn mark(&self) -> rusqlite::Result<Option<Mark>> {
+        let mut open = self.db.lock();
+        if let Some(db) = open.as_ref() {
+            // It takes the file for one that never changes, and would answer from memory.
+            let found = db.execute_batch("PRAGMA shrink_memory").and_then(|()| mark(db));
+            if let Ok(Some(_)) = found {
+                return found;
+            }
+        }
+        *open = None;
+        let db = self.place.open_without_log()?;
+        let found = mark(&db)?;
+        *open = Some(db);
+        Ok(found)
+    }
+
+    /// As [`Self::mark`], with nothing of it remembered from before.
+    pub(super) fn mark_again(&self) -> rusqlite::Result<Option<Mark>> {
+        *self.db.lock() = None;
+        self.mark()
+    }
+}
+
+/// Fails if the write-ahead log beside the file is that of another one. Another process may be writing meanwhile.
+pub(super) fn require_own_log(place: &Place) -> Result<()> {
+    // What cannot be read is found, and named, when the file is opened.
+    if has_own_log(place).unwrap_or(true) {
+        return Ok(());
+    }
+    Err(StoreError::OtherLog { path: place.path().to_owned() })
+}
+
+/// Whether the file has all that was committed before its log began, and nothing that is newer than the log's end.
+fn has_own_log(place: &Place) -> Result<bool> {
+    let path = place.log();
+    if std::fs::metadata(&path).map_or(0, |it| it.len()) == 0 {
+        return Ok(true);
+    }
+    let whole = || place.read_once().and_then(|db| mark(&db));
+    let Some(before) = whole()? else { return Ok(true) };
+    let logged = commits_in(&path).map_err(|source| unreachable(&path, source))?;
+    let main = MainFile::at(place.clone()).mark()?;
+    let Some(after) = whole()? else { return Ok(true) };
+    // Without a mark in the file itself, all of its commits are still in the log.
+    let (is_same, commits) = main.map_or((true, 0), |it| (it.catalog == after.catalog, it.commits));
+    let possible = before.commits.saturating_sub(logged)..=after.commits;
+    Ok(is_same && possible.contains(&commits))
+}
+
+/// How many commits a log has (`https://sqlite.org/fileformat2.html`, section 4.1). What was written before it was last
+/// begun from its start does not count.
+fn commits_in(path: &Path) -> io::Result<i64> {
+    let file = File::open(path)?;
+    let (mut header, mut frame) = ([0; 32], [0; 24]);
+    if !read_whole(&file, &mut header, 0)? {
+        return Ok(0);
+    }
+    let page_size = u32::from_be_bytes(field(&header, 8));
+    let salts: [u8; 8] = field(&header, 16);
+    let (mut commits, mut at) = (0_i64, 32_u64);
+    while read_whole(&file, &mut frame, at)? && field(&frame, 8) == salts {
+        // Only the last frame of a commit has the length of the database.
+        commits = commits.saturating_add(i64::from(field(&frame, 4) != [0; 4]));
+        at = at.saturating_add(24).saturating_add(page_size.into());
+    }
+    Ok(commits)
+}
+
+/// Whether the file has so many bytes there.
+fn read_whole(file: &File, bytes: &mut [u8], at: u64) -> io::Result<bool> {
+    match file.read_exact_at(bytes, at) {
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
+        read => read.map(|()| true),
+    }
+}
+
+/// The bytes of a field that begins there.
+fn field<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
+    let mut field = [0; N];
+    field.iter_mut().zip(bytes.iter().skip(at)).for_each(|(to, from)| *to = *from);
+    field
+}
