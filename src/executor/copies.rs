@@ -2,7 +2,6 @@
 //! built on before it; no backup waits for it.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::catalog::{CatalogError, CopyJob};
@@ -70,14 +69,13 @@ impl Uses {
 }
 
 /// Copies until it is to stop. Copies that an earlier process had go on first.
-pub(super) fn work(context: &Context, stopping: &AtomicBool) {
+pub(super) fn work(context: &Context) {
     let (mut begun, mut uses) = (false, Uses::default());
     places::settle(context);
-    while !stopping.load(Ordering::Acquire) {
+    while !context.is_stopping() {
         let seen = context.bell.count();
         if recover::may_begin(context, false) {
-            let found_work =
-                if begun { round(context, stopping, &mut uses) } else { begin(context) };
+            let found_work = if begun { round(context, &mut uses) } else { begin(context) };
             begun = true;
             match found_work {
                 Ok(true) => continue,
@@ -116,12 +114,12 @@ fn forget_keys(context: &Context) -> Result<()> {
 }
 
 /// Does the next thing in each place. Returns whether there was any.
-fn round(context: &Context, stopping: &AtomicBool, uses: &mut Uses) -> Result<bool, CatalogError> {
+fn round(context: &Context, uses: &mut Uses) -> Result<bool, CatalogError> {
     let mut found_work = false;
     found_work |= leaving::next(context)?;
     for target in &*context.places.all() {
         let name = target.place.name();
-        if stopping.load(Ordering::Acquire) {
+        if context.is_stopping() {
             break;
         }
         // What failed for all would fail for each, one after the other.

@@ -36,6 +36,7 @@ mod verify;
 mod worker;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::bell::Bell;
@@ -101,12 +102,18 @@ pub struct Context {
     pub bell: Arc<Bell>,
     pub settings: Settings,
     pub cancel: Cancel,
+    /// Whether nothing more is begun, and nothing waits for better times.
+    pub stopping: Arc<AtomicBool>,
     pub places: Places,
     /// Signs archives; `None`: they are not signed.
     pub signer: Option<Arc<SigningKey>>,
 }
 
 impl Context {
+    fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
+    }
+
     /// The signature of an archive whose manifest has this hash.
     fn sign(&self, manifest_hash: &[u8; 32]) -> Vec<u8> {
         self.signer.as_ref().map_or_else(Vec::new, |it| it.sign(manifest_hash).to_bytes())

@@ -5,7 +5,7 @@
 //! compared with the checksum that it had then; nothing is decoded.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::catalog::CatalogError;
@@ -27,8 +27,8 @@ const POLL: Duration = Duration::from_secs(5);
 const STEP: u64 = 8 << 20;
 
 /// Reads archives again, while there are some whose proof is old.
-pub(super) fn work(context: &Context, pace: &Pace, stopping: &AtomicBool) {
-    while !stopping.load(Ordering::Acquire) {
+pub(super) fn work(context: &Context, pace: &Pace) {
+    while !context.is_stopping() {
         match next(context) {
             Ok(Some(backup)) => scrub(context, pace, &backup),
             Ok(None) => return,

@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Once};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -32,7 +32,6 @@ pub struct Executor {
     context: Context,
     /// Cancels drills, verifications, copies and scrubbing, which go on after the next start: a stop does not wait for them.
     drills: Cancel,
-    stopping: Arc<AtomicBool>,
     /// Disconnected once all threads have ended: each holds a sender.
     running: Receiver<Infallible>,
     threads: Vec<JoinHandle<()>>,
@@ -42,14 +41,7 @@ pub struct Executor {
 #[derive(Debug, Clone)]
 struct Shared {
     context: Context,
-    stopping: Arc<AtomicBool>,
     _running: Sender<Infallible>,
-}
-
-impl Shared {
-    fn is_stopping(&self) -> bool {
-        self.stopping.load(Ordering::Acquire)
-    }
 }
 
 impl Executor {
@@ -57,10 +49,8 @@ impl Executor {
     pub fn start(context: &Context) -> io::Result<Self> {
         let (runs, running) = bounded(0);
         let drills = context.cancel.child();
-        let stopping = Arc::<AtomicBool>::default();
         let shared = |cancel: &Cancel| Shared {
             context: Context { cancel: cancel.clone(), ..context.clone() },
-            stopping: Arc::clone(&stopping),
             _running: runs.clone(),
         };
         let dispatcher = Dispatcher::new(&shared(&context.cancel), &shared(&drills));
@@ -69,15 +59,15 @@ impl Executor {
         let shared = shared(&drills);
         threads.push(spawn("copies", move || {
             lower_priority(shared.context.settings.nice);
-            copies::work(&shared.context, &shared.stopping);
+            copies::work(&shared.context);
         })?);
-        Ok(Self { context: context.clone(), drills, stopping, running, threads })
+        Ok(Self { context: context.clone(), drills, running, threads })
     }
 
     /// Claims nothing more and cancels drills and copies; gives other running jobs `grace` to end, then cancels them.
-    /// False if some did not end: the next start cleans up after them.
+    /// An outcome that cannot be recorded now is left to the next start. False if some did not end: the next start cleans up after them.
     pub fn drain(self, grace: Duration) -> bool {
-        self.stopping.store(true, Ordering::Release);
+        self.context.stopping.store(true, Ordering::Release);
         self.drills.cancel();
         self.context.bell.ring();
         let end_within =
@@ -127,7 +117,7 @@ impl Dispatcher {
     fn work(self) {
         let context = &self.shared.context;
         let mut scrub_looked: Option<Instant> = None;
-        while !self.shared.is_stopping() {
+        while !self.shared.context.is_stopping() {
             let seen = context.bell.count();
             // What is done now and then is done with the removals, so that nothing else waits for it.
             self.removals.start(|shared| work(shared, Lane::Removals));
@@ -161,7 +151,7 @@ impl Dispatcher {
         if let Some(pace) = self.shared.context.settings.scrub.clone() {
             self.scrub.start(move |shared| {
                 lower_priority(LOWEST);
-                scrub::work(&shared.context, &pace, &shared.stopping);
+                scrub::work(&shared.context, &pace);
             });
         }
     }
@@ -235,7 +225,8 @@ impl Member {
     /// Whether there is more to do. If not, it has left.
     fn stays(&mut self) -> bool {
         let mut state = self.team.state.lock();
-        let stays = std::mem::take(&mut state.look_again) && !self.team.shared.is_stopping();
+        let stays =
+            std::mem::take(&mut state.look_again) && !self.team.shared.context.is_stopping();
         if !stays {
             state.running -= 1;
             self.has_left = true;
@@ -260,7 +251,7 @@ fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<JoinHan
 fn work(shared: &Shared, lane: Lane) {
     let context = &shared.context;
     lower_priority(context.settings.nice);
-    while !shared.is_stopping() && recover::may_begin(context, lane == Lane::Removals) {
+    while !context.is_stopping() && recover::may_begin(context, lane == Lane::Removals) {
         match context.catalog.claim(lane) {
             Ok(Some(job)) => {
                 failpoint::at("after-claim");

@@ -156,6 +156,7 @@ fn open(config: &Config, local: Arc<Local>, clock: Arc<dyn Clock>) -> Result<Con
         bell,
         settings: executor_settings(config),
         cancel: Cancel::default(),
+        stopping: Arc::default(),
         places,
         signer,
     })

@@ -131,6 +131,21 @@ fn without_grace_a_running_backup_is_interrupted_and_the_next_start_is_clean(
     assert_eq!(fixture.server.admin().full("quick")["status"], "COMPLETED");
 }
 
+/// What cannot be written down now is settled by the next start, so that nobody waits for it.
+#[test]
+fn a_stop_does_not_wait_for_a_catalog_that_is_gone() {
+    let mut fixture = Fixture::new(8, "86400");
+    fixture.server.allow_warning("was removed or replaced");
+    fixture.start_slow_backup();
+    fixture.server.remove_catalog();
+    let log = fixture.server.log();
+    wait_until("the outcome to be refused", || {
+        log.text().contains("the outcome of a job cannot be recorded").then_some(())
+    });
+    fixture.signal(Signal::TERM);
+    fixture.server.wait_for_exit();
+}
+
 #[test]
 fn without_grace_a_running_restore_begins_again_at_the_next_start() {
     let mut fixture = Fixture::compressing(300, "0", "1");

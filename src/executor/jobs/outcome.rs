@@ -56,7 +56,7 @@ impl Outcome {
             log::error!("the outcome of a job cannot be recorded: {}", with_causes(&error));
             presence::note_disk_error(context, error.is_disk_error(), &error);
             let transient = matches!(&error, CatalogError::Store(cause) if cause.is_transient());
-            if !transient || context.cancel.is_cancelled() {
+            if !transient || context.is_stopping() {
                 return;
             }
             context.bell.wait_past(seen, POLL);

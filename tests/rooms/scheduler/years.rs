@@ -190,6 +190,7 @@ fn context(folder: &TempDir, clock: &Arc<SetClock>) -> Context {
         bell,
         settings,
         cancel,
+        stopping: Arc::default(),
         places,
         signer: None,
     }
