@@ -172,29 +172,23 @@ impl Catalog {
     }
 
     /// Writes what was counted, if that is due or the server stops.
-    pub fn write_counted(&self, at_once: bool) -> Result<()> {
+    pub fn write_counted(&self, at_once: bool) -> Option<Reply<()>> {
         let counted = self.tally.take(self.rules.now(), at_once);
         if counted.is_empty() {
-            return Ok(());
+            return None;
         }
-        self.write(move |db, rules| {
+        Some(self.write(move |db, rules| {
             for (counted, count) in counted {
                 db.add_event(&counted.event(rules.now(), count))?;
             }
             Ok(())
-        })
-        .wait()
+        }))
     }
 
-    /// Removes events that are too old, and those beyond the most that are kept.
-    pub fn trim_events(&self) -> Result<()> {
-        loop {
-            let trimmed = self.write(|db, rules| rules.trim_events(db)).wait()?;
-            if trimmed == 0 {
-                return Ok(());
-            }
-            log::info!("{trimmed} old events were removed from the event log");
-        }
+    /// Removes a portion of the events that are too old, and of those beyond the most that are kept. Returns how many:
+    /// none, when there are no more of them.
+    pub fn trim_events(&self) -> Reply<usize> {
+        self.write(|db, rules| rules.trim_events(db))
     }
 }
 

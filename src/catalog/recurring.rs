@@ -1,6 +1,7 @@
 //! Drills and restores into staging that begin by themselves. Their runs are what is remembered of them: when the next
 //! one is due follows from how the last ones ended.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use crate::domain::{
@@ -90,6 +91,14 @@ impl Catalog {
     /// Whether one waits or runs, of any instance.
     pub fn has_open(&self, kind: Recurring) -> Result<bool> {
         self.store.read(|db| Ok(db.has_open_run(kind.run_kind(), None)?))
+    }
+
+    /// The instances of which one waits or runs.
+    pub fn open_recurring(&self, kind: Recurring) -> Result<HashSet<InstanceId>> {
+        let open = self
+            .store
+            .read(|db| Ok::<_, CatalogError>(db.instances_with_open_run(kind.run_kind())?))?;
+        Ok(open.into_iter().collect())
     }
 
     /// Whether nothing waits or runs, of any kind.

@@ -1,20 +1,28 @@
 //! A thread that begins what is due by the schedules, and one that deletes what no policy keeps. They decide
 //! nothing: the policies do, over the catalog's rows.
+//!
+//! A tick reads, hands over what is to be written, and waits for no commit: that takes as long as the disk takes, and
+//! other writes may be before it. A later tick takes the answers. What is due is found out once more in the transaction
+//! that begins it, so it does not matter when an answer comes, or whether: after a power cut all is read again.
 
+mod handed;
 mod recurring;
 mod retention;
+mod schedules;
 mod thread;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::catalog::{Catalog, Look, Recurring};
+use crate::catalog::{Catalog, CatalogError, Recurring};
 use crate::domain::{Clock, InstanceId, Timestamp, with_causes};
 use crate::policy::clock_jumped;
 
+use handed::Handed;
 use recurring::Recurrence;
+use schedules::Schedules;
 
 pub use retention::Retention;
 pub use thread::SchedulerThread;
@@ -39,38 +47,46 @@ pub struct Scheduler {
     catalog: Arc<Catalog>,
     clock: Arc<dyn Clock>,
     retention: Arc<Retention>,
-    looks: BTreeMap<InstanceId, Look>,
-    /// When all whose backup runs were checked.
-    looked: Option<Timestamp>,
+    schedules: Schedules,
     /// Which setting of the policies they are of.
     policies: Option<u64>,
     recurrences: [Recurrence; 2],
     swept: Option<Timestamp>,
+    /// When the catalog remembered what the clock shows; `None`: it does not since the start or a jump.
     noted: Option<Timestamp>,
+    noting: Handed<Timestamp, bool>,
+    /// Whether it jumped since then.
+    jumped: bool,
     last: Option<Timestamp>,
+    trimming: Handed<(), usize>,
+    counting: Handed<(), ()>,
 }
 
 impl fmt::Debug for Scheduler {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("Scheduler").field("looks", &self.looks).finish_non_exhaustive()
+        out.debug_struct("Scheduler").field("schedules", &self.schedules).finish_non_exhaustive()
     }
 }
 
 impl Scheduler {
     pub fn new(catalog: Arc<Catalog>, clock: Arc<dyn Clock>, store_is_whole: StoreIsWhole) -> Self {
-        let (looks, looked, policies, swept, noted, last) = Default::default();
+        let (schedules, policies, swept, noted, noting) = Default::default();
+        let (jumped, last, trimming, counting) = Default::default();
         let retention = Retention::new(Arc::clone(&catalog), Arc::clone(&clock), store_is_whole);
         Self {
             catalog,
             clock,
             retention: Arc::new(retention),
-            looks,
-            looked,
+            schedules,
             policies,
             recurrences: Recurring::ALL.map(Recurrence::new),
             swept,
             noted,
+            noting,
+            jumped,
             last,
+            trimming,
+            counting,
         }
     }
 
@@ -79,29 +95,51 @@ impl Scheduler {
         Arc::clone(&self.retention)
     }
 
-    /// Begins what is due, asks for retention, and says when there is something again, as far as is known.
+    /// Begins what is due, asks for retention, and says when there is something again, as far as is known: at once, while
+    /// it is not known whether what was begun is durable.
     pub fn tick(&mut self) -> Timestamp {
         let now = self.clock.now();
         self.watch_clock(now);
-        self.write_counted(false);
+        self.write_counted();
+        self.trim_events();
         self.take_over_policies(now);
         let finished = self.catalog.take_finished();
-        self.begin_due(now, &finished);
+        let backups = self.schedules.tick(&self.catalog, now, &finished);
         let recurring = self.begin_recurring(now, &finished);
         self.look_for_expired(now, &finished);
-        let next = self.looks.values().filter_map(|look| match look {
-            Look::At(at) => Some(*at),
-            Look::AfterBackup | Look::Never => None,
-        });
-        next.chain(recurring)
-            .min()
-            .map_or(now.plus(LONGEST_WAIT), |at| at.min(now.plus(LONGEST_WAIT)))
+        let waits = !self.noting.is_empty() || !self.trimming.is_empty();
+        let next = [backups, recurring, waits.then_some(now)].into_iter().flatten().min();
+        next.map_or(now.plus(LONGEST_WAIT), |at| at.min(now.plus(LONGEST_WAIT)))
     }
 
-    /// Writes events that were counted, if that is due or the server stops.
-    fn write_counted(&self, at_once: bool) {
-        if let Err(error) = self.catalog.write_counted(at_once) {
-            log::error!("events are not recorded: {}", with_causes(&error));
+    /// Hands over events that were counted, if that is due.
+    fn write_counted(&mut self) {
+        for ((), answer) in self.counting.answered() {
+            warn_of_uncounted(answer.err());
+        }
+        if let Some(reply) = self.catalog.write_counted(false) {
+            self.counting.push((), reply);
+        }
+    }
+
+    /// The server stops: events that were counted are written, whether or not that is due.
+    fn write_last_counted(&self) {
+        if let Some(reply) = self.catalog.write_counted(true) {
+            warn_of_uncounted(reply.wait().err());
+        }
+    }
+
+    /// Removes old events, a portion after the other.
+    fn trim_events(&mut self) {
+        for ((), answer) in self.trimming.answered() {
+            match answer {
+                Ok(0) => {}
+                Ok(trimmed) => {
+                    log::info!("{trimmed} old events were removed from the event log");
+                    self.trimming.push((), self.catalog.trim_events());
+                }
+                Err(error) => log::error!("old events are not removed: {}", with_causes(&error)),
+            }
         }
     }
 
@@ -111,8 +149,7 @@ impl Scheduler {
         if self.policies != set {
             self.policies = set;
             self.swept = None;
-            self.looks =
-                self.catalog.scheduled().into_iter().map(|id| (id, Look::At(now))).collect();
+            self.schedules.take_over_policies(&self.catalog, now);
             for recurrence in &mut self.recurrences {
                 recurrence.take_over_policies(&self.catalog, now);
             }
@@ -123,85 +160,42 @@ impl Scheduler {
     fn watch_clock(&mut self, now: Timestamp) {
         let jumped = self.last.is_some_and(|last| clock_jumped(last, now));
         self.last = Some(now);
-        let noted_lately = self.noted.is_some_and(|noted| now < noted.plus(CLOCK_NOTED));
-        if noted_lately && !jumped {
-            return;
-        }
-        match self.catalog.note_clock(jumped).wait() {
-            Ok(jumped) => {
-                self.noted = Some(now);
-                if jumped {
-                    log::warn!(
-                        "the clock jumped, or the server was off for long: retention deletes nothing until three \
-                         more backups of an instance are proven"
-                    );
-                }
-            }
-            Err(error) => {
-                log::error!("what the clock shows is not remembered: {}", with_causes(&error));
-            }
-        }
+        self.take_noted();
         if jumped {
-            self.looks.values_mut().for_each(|look| *look = Look::At(now));
+            self.jumped = true;
+            self.noted = None;
+            self.noting.forget();
+            self.schedules.look_again(now);
             self.recurrences.iter_mut().for_each(|it| it.look_again(now));
-            (self.swept, self.looked) = (None, None);
+            self.swept = None;
         }
-        if let Err(error) = self.catalog.trim_events() {
-            log::error!("old events are not removed: {}", with_causes(&error));
+        let noted_lately = self.noted.is_some_and(|noted| now < noted.plus(CLOCK_NOTED));
+        if !noted_lately && self.noting.is_empty() {
+            self.noting.push(now, self.catalog.note_clock(self.jumped));
+            if self.trimming.is_empty() {
+                self.trimming.push((), self.catalog.trim_events());
+            }
         }
     }
 
-    /// Begins the first of those that are due.
-    fn begin_due(&mut self, now: Timestamp, finished: &HashSet<InstanceId>) {
-        self.look_after_backups(now, finished);
-        let later = Look::At(now.plus(LONGEST_WAIT));
-        let mut begun = Vec::new();
-        for id in self.first_due(now) {
-            match self.catalog.look_at_schedule(id) {
-                Ok(Some(next)) => {
-                    self.looks.insert(id, next);
+    fn take_noted(&mut self) {
+        for (at, answer) in self.noting.answered() {
+            match answer {
+                Ok(jumped) => {
+                    self.noted = Some(at);
+                    self.jumped = false;
+                    if jumped {
+                        log::warn!(
+                            "the clock jumped, or the server was off for long: retention deletes nothing until three \
+                             more backups of an instance are proven"
+                        );
+                    }
                 }
-                // Several that are due at once share a commit.
-                Ok(None) => begun.push((id, self.catalog.advance_schedule(id))),
                 Err(error) => {
-                    log::error!("the schedule of instance {id}: {}", with_causes(&error));
-                    self.looks.insert(id, later);
+                    log::error!("what the clock shows is not remembered: {}", with_causes(&error));
                 }
             }
         }
-        for (id, reply) in begun {
-            let look = reply.wait().unwrap_or_else(|error| {
-                log::error!("the schedule of instance {id}: {}", with_causes(&error));
-                later
-            });
-            self.looks.insert(id, look);
-        }
-    }
-
-    /// What waits for the end of a backup is due when that ended. In a while all of that is read: a thousand may wait
-    /// for a worker, and are not checked whenever one backup ends.
-    fn look_after_backups(&mut self, now: Timestamp, finished: &HashSet<InstanceId>) {
-        let looked_lately = self.looked.is_some_and(|looked| now < looked.plus(LONGEST_WAIT));
-        if !looked_lately {
-            self.looked = Some(now);
-        }
-        for (id, look) in &mut self.looks {
-            if *look == Look::AfterBackup && (finished.contains(id) || !looked_lately) {
-                *look = Look::At(now);
-            }
-        }
-    }
-
-    /// Those that have been due for the longest time, as many as one tick takes.
-    fn first_due(&self, now: Timestamp) -> Vec<InstanceId> {
-        let due = self.looks.iter().filter_map(|(id, look)| match look {
-            Look::At(at) if *at <= now => Some((*at, *id)),
-            Look::At(_) | Look::AfterBackup | Look::Never => None,
-        });
-        let mut due: Vec<_> = due.collect();
-        due.sort_unstable();
-        due.truncate(PORTION);
-        due.into_iter().map(|(_at, id)| id).collect()
     }
 
     /// Begins drills and restores into staging, and says when the next one is due.
@@ -214,7 +208,8 @@ impl Scheduler {
         self.recurrences.iter_mut().filter_map(|it| it.tick(catalog, now, finished)).min()
     }
 
-    /// Every instance once a day, and each after a backup of it ended.
+    /// Every instance once a day, and each after a backup of it ended. Retention waits until a jump is noted: that is what
+    /// stops it.
     fn look_for_expired(&mut self, now: Timestamp, finished: &HashSet<InstanceId>) {
         let retained = self.catalog.retained();
         let swept_lately = self.swept.is_some_and(|swept| now < swept.plus(SWEEP));
@@ -222,6 +217,12 @@ impl Scheduler {
             self.swept = Some(now);
         }
         let asked = retained.iter().filter(|id| !swept_lately || finished.contains(id));
-        self.retention.ask(now, asked.copied());
+        self.retention.ask(self.noted.map(|_| now), asked.copied());
+    }
+}
+
+fn warn_of_uncounted(error: Option<CatalogError>) {
+    if let Some(error) = error {
+        log::error!("events are not recorded: {}", with_causes(&error));
     }
 }

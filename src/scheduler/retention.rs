@@ -25,7 +25,7 @@ pub struct Retention {
 #[derive(Debug, Default)]
 struct Asked {
     instances: BTreeSet<InstanceId>,
-    /// When the scheduler read the clock last.
+    /// When the scheduler read the clock last, and no jump of it was still to be noted.
     ticked: Option<Timestamp>,
 }
 
@@ -45,10 +45,14 @@ impl Retention {
         Self { catalog, clock, store_is_whole, asked, bell }
     }
 
-    /// Asks for these instances. The scheduler has noted what the clock shows.
-    pub(super) fn ask(&self, now: Timestamp, instances: impl Iterator<Item = InstanceId>) {
+    /// Asks for these instances. `ticked`: the scheduler has noted what the clock shows, and this is the time.
+    pub(super) fn ask(
+        &self,
+        ticked: Option<Timestamp>,
+        instances: impl Iterator<Item = InstanceId>,
+    ) {
         let mut asked = self.asked.lock();
-        asked.ticked = Some(now);
+        asked.ticked = ticked;
         asked.instances.extend(instances);
         let any = !asked.instances.is_empty();
         drop(asked);

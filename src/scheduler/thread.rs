@@ -61,7 +61,7 @@ fn start_scheduler(
             let wait = Duration::from_micros(u64::try_from(wait).unwrap_or(0));
             bell.wait_past(seen, wait.max(SHORTEST_WAIT));
         }
-        scheduler.write_counted(true);
+        scheduler.write_last_counted();
     })
 }
 

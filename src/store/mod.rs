@@ -42,6 +42,7 @@ use r2d2::Pool;
 use r2d2_sqlite::SqliteConnectionManager;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
+use tokio::sync::oneshot::error::TryRecvError;
 
 pub use alerts::{AlertInstance, AlertRecord, DeliveryRecord};
 pub use backups::{
@@ -86,6 +87,15 @@ impl<T, E: From<StoreError>> Reply<T, E> {
     /// Blocks the thread; not for one that runs an event loop.
     pub fn wait(self) -> Result<T, E> {
         self.0.blocking_recv().unwrap_or_else(|_gone| Err(StoreError::Closed.into()))
+    }
+
+    /// What it is, once; `None`: the commit is still to come.
+    pub fn answer(&mut self) -> Option<Result<T, E>> {
+        match self.0.try_recv() {
+            Ok(answer) => Some(answer),
+            Err(TryRecvError::Empty) => None,
+            Err(TryRecvError::Closed) => Some(Err(StoreError::Closed.into())),
+        }
     }
 }
 

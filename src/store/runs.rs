@@ -178,6 +178,9 @@ statements! {
     ANY_OPEN = "SELECT 1 FROM runs
          WHERE kind = :kind AND ended IS NULL AND (:instance IS NULL OR instance = :instance) LIMIT 1";
 
+    OPEN_INSTANCES = "SELECT instance FROM runs
+         WHERE kind = ?1 AND ended IS NULL AND instance IS NOT NULL";
+
     OPEN_OF_OTHERS = "SELECT count(*) FROM runs
          WHERE kind = :kind AND ended IS NULL AND project = :project AND backup <> :backup";
 
@@ -356,6 +359,11 @@ impl Records<'_> {
     pub fn has_open_run(self, kind: RunKind, instance: Option<InstanceId>) -> Result<bool> {
         let params = named_params! { ":kind": kind, ":instance": instance };
         Ok(query_first(self.0, ANY_OPEN, params, |_row| Ok(()))?.is_some())
+    }
+
+    /// The instances of which a run of a kind waits or is under way.
+    pub fn instances_with_open_run(self, kind: RunKind) -> Result<Vec<InstanceId>> {
+        query_all(self.0, OPEN_INSTANCES, [kind], |row| row.get(0))
     }
 
     /// The rows that the last drill counted in each table; none if it did not pass.

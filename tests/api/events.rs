@@ -1,5 +1,7 @@
 //! The event log through the API.
 
+use coffer::catalog::Reply;
+
 use crate::support::{A1, Fixture, Request, blocking};
 use actix_web::http::Method;
 use serde_json::{Value, json};
@@ -73,7 +75,7 @@ async fn wrong_tokens_requests_that_are_not_allowed_and_downloads_are_counted_wi
     assert_eq!(fixture.delete(&format!("{PROJECT}/backups/{id}"), "reader").await.status, 403);
     assert_eq!(fixture.get(&format!("{PROJECT}/backups"), "bob").await.status, 403);
     assert_eq!(events(&fixture, EVERY, "admin").await.len(), 1, "they are not written one by one");
-    blocking(|| fixture.catalog.write_counted(false)).unwrap();
+    blocking(|| fixture.catalog.write_counted(false).map(Reply::wait)).unwrap().unwrap();
     let written = fixture.get(EVERY, "admin").await;
     assert!(!String::from_utf8_lossy(&written.body).contains("secret"), "{written:?}");
     let mut found: Vec<Value> = events(&fixture, EVERY, "admin").await;

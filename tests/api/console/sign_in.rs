@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use coffer::catalog::Reply;
+
 use super::fixture::{Browser, assert_says, text};
 
 #[actix_web::test]
@@ -32,7 +34,7 @@ async fn a_wrong_token_is_refused_counted_and_after_five_the_address_waits() {
     browser.put_on(Duration::from_secs(60));
     assert_eq!(browser.try_to_sign_in("alice-secret").await.status, 303);
     let catalog = &browser.server.catalog;
-    crate::support::blocking(|| catalog.write_counted(true)).unwrap();
+    crate::support::blocking(|| catalog.write_counted(true).map(Reply::wait)).unwrap().unwrap();
     let mut admin = browser;
     admin.sign_in("admin").await;
     assert_says(&admin.text("/console/events").await, &["Sign in", "Refused"]);

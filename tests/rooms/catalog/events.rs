@@ -150,7 +150,7 @@ fn old_events_are_trimmed_and_the_chain_of_the_others_still_holds() {
     let settings = Settings { events_days: 1, ..settings() };
     let fixture = Fixture::with(settings);
     let id = fixture.completed(ParentChoice::None);
-    fixture.catalog.trim_events().unwrap();
+    fixture.catalog.trim_events().wait().unwrap();
     assert_eq!(fixture.catalog.check_events().unwrap(), (1, Vec::new()), "it is young");
     // Of the day before yesterday.
     let db = Connection::open(&fixture.path).unwrap();
@@ -164,10 +164,10 @@ fn old_events_are_trimmed_and_the_chain_of_the_others_still_holds() {
     }
     assert_eq!(faults(&fixture.catalog).len(), 1, "it was altered");
     fixture.catalog.note_clock(true).wait().unwrap();
-    fixture.catalog.trim_events().unwrap();
+    fixture.catalog.trim_events().wait().unwrap();
     assert_eq!(fixture.catalog.check_events().unwrap().0, 3, "the clock may be wrong");
     db.execute("UPDATE clock SET jumped = NULL", []).unwrap();
-    fixture.catalog.trim_events().unwrap();
+    fixture.catalog.trim_events().wait().unwrap();
     assert_eq!(fixture.catalog.check_events().unwrap(), (2, Vec::new()));
     let numbers: Vec<_> = all(&fixture.catalog).iter().map(|it| it.number).collect();
     assert_eq!(numbers, [3, 2]);
@@ -189,7 +189,7 @@ fn what_anybody_could_cause_without_end_is_counted_and_written_as_one() {
             fixture.catalog.count_event(wrong(last));
         }
     }
-    fixture.catalog.write_counted(false).unwrap();
+    fixture.catalog.write_counted(false).map_or(Ok(()), Reply::wait).unwrap();
     let first = all(&fixture.catalog);
     assert_eq!(first.len(), 65, "the first 64, and the others as one");
     assert!(first.iter().all(|it| it.event.outcome == Outcome::Refused));
@@ -199,8 +199,8 @@ fn what_anybody_could_cause_without_end_is_counted_and_written_as_one() {
     );
     assert_eq!(first[1].event.detail, "10 times");
     fixture.catalog.count_event(wrong(1));
-    fixture.catalog.write_counted(false).unwrap();
+    fixture.catalog.write_counted(false).map_or(Ok(()), Reply::wait).unwrap();
     assert_eq!(all(&fixture.catalog).len(), 65, "not again within ten minutes");
-    fixture.catalog.write_counted(true).unwrap();
+    fixture.catalog.write_counted(true).map_or(Ok(()), Reply::wait).unwrap();
     assert_eq!(all(&fixture.catalog).len(), 66, "but at the end of the process");
 }

@@ -49,18 +49,21 @@ fn a_thousand_instances_that_are_due_at_once_all_begin_and_none_twice() {
 }
 
 /// Adds so many completed full backups of each instance, one for each hour before the clock's time.
-fn insert_backups(house: &House, each: usize) {
+pub(super) fn insert_backups(house: &House, each: usize) {
     let db = rusqlite::Connection::open(house.folder.path().join("catalog.db")).unwrap();
     db.execute_batch("PRAGMA synchronous = OFF; PRAGMA cache_size = -600000").unwrap();
     let hour = 3_600_000_000_i64;
     let rows = format!(
-        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {each})
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {each}),
+             points(i, number, instance, id) AS (
+                 SELECT i, instances.rowid, instances.id,
+                     lower(printf('%08x-0000-7000-8000-%012x', i, instances.rowid))
+                 FROM instances, n)
          INSERT INTO backups (id, project, instance, name, task, kind, status, engine, version, created, updated,
              location, size, source_bytes, checksum, verified_at, verify_level, took_ms)
-         SELECT lower(printf('%08x-0000-7000-8000-%012x', i, instances.rowid)), 'a', instances.id, 'n', 'backup',
-             'full', 'COMPLETED', 'sqlite', '3', {now} - i * {hour} + instances.rowid, 2,
-             'a/' || i || '-' || instances.rowid, 1000, 4000, 'c', 5, 'checked', 700
-         FROM instances, n",
+         SELECT id, 'a', instance, 'n', 'backup', 'full', 'COMPLETED', 'sqlite', '3', {now} - i * {hour} + number, 2,
+             'a/' || instance || '/' || id || '.tar.zst', 1000, 4000, 'c', 5, 'checked', 700
+         FROM points",
         now = START.as_micros()
     );
     db.execute(&rows, []).unwrap();

@@ -1,5 +1,6 @@
 //! The scheduler over a real catalog and a clock that the tests set.
 
+mod commits;
 mod drills;
 mod due;
 mod health;
