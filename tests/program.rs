@@ -30,6 +30,8 @@ mod doctor;
 mod documents;
 #[path = "program/drill.rs"]
 mod drill;
+#[path = "program/encrypted_archives.rs"]
+mod encrypted_archives;
 #[path = "program/encryption.rs"]
 mod encryption;
 #[path = "program/environment.rs"]

@@ -123,6 +123,7 @@ pub use manifest::{
 };
 pub use order::Order;
 pub use read::{
-    Chain, Counts, Finished, Lost, Reader, Unindexed, prove, salvage_unindexed, verify_file,
+    Chain, Counts, Finished, Lost, Reader, Unindexed, file_checksum, prove, salvage_unindexed,
+    verify_file,
 };
 pub use write::{ParentIndex, Sign, Writer, WriterOptions};

@@ -72,15 +72,25 @@ impl WithKeys {
 }
 
 impl WithKeys {
-    /// The configuration for a backup of the catalog, whose archive may lie in an encrypted place only.
-    pub(super) fn added_to(&self, mut config: Config) -> Result<Config> {
+    /// Whether none was given on the command line.
+    pub(super) const fn has_no_identity(&self) -> bool {
+        self.identity.is_empty()
+    }
+
+    /// The configuration for a backup of the catalog, whose archive may be encrypted, here or in the only place that has it.
+    pub(super) fn added_to(&self, config: Config) -> Result<Config> {
         if !self.signer.is_empty() {
             let why = "--signer is for archives of a place or a file (--from, --archive): what the catalog names is this \
                        machine's own";
             return Err(CommandError::Usage(why.to_owned()));
         }
+        Ok(self.identities_added_to(config))
+    }
+
+    /// The configuration with the secret keys of the command line besides its own.
+    pub(super) fn identities_added_to(&self, mut config: Config) -> Config {
         config.encryption.identity_files.extend_from_slice(&self.identity);
-        Ok(config)
+        config
     }
 }
 

@@ -121,6 +121,7 @@ fn rebuild(args: &RebuildArgs) -> Result<()> {
         Ok((from::place(from, &config, &keys)?, keys.signers))
     };
     let place = args.from.as_ref().map(open).transpose()?;
+    let config = args.keys.identities_added_to(config);
     let was_there = config.catalog_file().exists();
     let (context, _lock) = server::open_and_lock(&config)?;
     let rebuilt = bring_back(&context, place);
@@ -141,7 +142,7 @@ fn rebuild(args: &RebuildArgs) -> Result<()> {
     let made = if !was_there && made_nothing { "no catalog was made, because " } else { "" };
     let what = terminal::counted(bad, "archive");
     let why = format!("{made}{what} could not be added; see above");
-    if fetched.is_damage || !rebuilt.unusable.is_empty() {
+    if fetched.is_damage || rebuilt.unusable.len() > rebuilt.without_key {
         Err(CommandError::Damaged(why))
     } else {
         Err(CommandError::Failed(why))

@@ -175,6 +175,13 @@ pub(super) fn candidates(context: &Context, backups: Vec<Backup>) -> Result<Vec<
     Ok(backups.into_iter().map(|it| Candidate::of_row(it, &names)).collect())
 }
 
+/// The catalog and the rows of a chain, root first, without opening an archive.
+pub(super) fn rows_of(args: &BackupArgs) -> Result<Option<(Context, Vec<Backup>)>> {
+    let Some((context, id)) = reopen(args) else { return Ok(None) };
+    let rows = chain_rows_even_if_damaged(&context, id)?;
+    Ok(Some((context, rows)))
+}
+
 /// The catalog and the id of the backup, for recording what an attempt to open it found.
 pub(super) fn reopen(args: &BackupArgs) -> Option<(Context, BackupId)> {
     if args.from.is_some() {

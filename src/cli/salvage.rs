@@ -105,7 +105,8 @@ fn in_place(args: &BackupArgs, from: &str, selector: &Selector) -> Option<Arc<dy
 
 fn open(context: &executor::Context, id: BackupId) -> Option<Arc<dyn ReadAt>> {
     let location = context.catalog.find(id).ok()?.facts?.location;
-    context.storage.open(&location).ok()
+    let file = context.storage.open(&location).ok()?;
+    if location.is_encrypted() { context.storage.decrypt(&location, file).ok() } else { Some(file) }
 }
 
 fn report_in_json(report: &SalvageReport) {

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::catalog::CatalogError;
-use crate::domain::{LeftOut, VerifyLevel};
+use crate::domain::{Backup, LeftOut, VerifyLevel};
 use crate::executor::{self, Context, JobError, VerifyReport};
 
 use super::args::BackupArgs;
@@ -13,6 +13,9 @@ use super::terminal;
 
 pub(super) fn run(args: &BackupArgs) -> Result<()> {
     let opened = match offline::open(args, Purpose::Verify) {
+        Err(CommandError::Job(error)) if error.is_about_key() => {
+            return without_key(args, error);
+        }
         Err(CommandError::Job(error)) => return Err(record_damage(args, error)),
         other => other?,
     };
@@ -35,6 +38,7 @@ fn report(args: &BackupArgs, verified: &VerifyReport, left_out: &[LeftOut]) {
             "entries": verified.entries,
             "content_bytes": verified.content_bytes,
             "sound": true,
+            "decoded": true,
             "left_out": left_out,
         }));
     } else {
@@ -47,6 +51,56 @@ fn report(args: &BackupArgs, verified: &VerifyReport, left_out: &[LeftOut]) {
         ));
         terminal::say_left_out(left_out);
     }
+}
+
+/// Verifies what can be verified of encrypted archives without a key: that their files are byte for byte what was proven.
+fn without_key(args: &BackupArgs, error: JobError) -> Result<()> {
+    let Some((context, rows)) = offline::rows_of(args)? else { return Err(error.into()) };
+    let Some(backup) = rows.last() else { return Err(error.into()) };
+    let workers = context.settings.compression_threads;
+    let compared = terminal::with_progress("comparing", |progress| {
+        let total = rows.iter().filter_map(|it| it.facts.as_ref()).map(|it| it.stored_bytes).sum();
+        let mut before = 0;
+        rows.iter().try_for_each(|it| {
+            let done = |done: u64| progress(before + done, total);
+            executor::check_bytes(&*context.storage, it, workers, &context.cancel, &done)?;
+            before += it.facts.as_ref().map_or(0, |it| it.stored_bytes);
+            Ok(())
+        })
+    });
+    compared.map_err(|error| record_damage(args, error))?;
+    if !args.keys.has_no_identity() {
+        // It is the key that is wrong, and not the archive.
+        return Err(error.into());
+    }
+    let (now, level) =
+        (context.clock.now(), |it: &Backup| it.facts.as_ref().map(|it| it.verify_level));
+    let proven: Vec<_> = rows.iter().filter_map(|it| Some((it.id, level(it)?))).collect();
+    for row in &rows {
+        executor::record_proof(
+            &*context.storage,
+            row,
+            now,
+            level(row).unwrap_or(VerifyLevel::Bytes),
+        );
+    }
+    terminal::warn_unless_recorded(
+        "the proof",
+        context.catalog.report_verified(backup.id, now, proven).wait(),
+    )?;
+    let (id, archives) = (backup.id, terminal::counted(rows.len(), "archive"));
+    if args.json {
+        let chain: Vec<_> = rows.iter().map(|it| it.id).collect();
+        terminal::say_json(
+            &json!({ "backup": id, "chain": chain, "sound": true, "decoded": false }),
+        );
+    } else {
+        terminal::say(format_args!(
+            "Backup {id}: its {archives} in the storage, encrypted, are byte for byte what was proven when they were made. \
+             Not decoded again, because no key was given: --identity FILE does that."
+        ));
+    }
+    Ok(())
 }
 
 /// Records the proof in the catalog, and with each archive that was read, from which a rebuilt catalog takes it.

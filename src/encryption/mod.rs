@@ -12,6 +12,7 @@
 mod decrypted;
 mod decryptor;
 mod encrypted;
+mod encryptor;
 mod error;
 mod head;
 mod identities;
@@ -23,6 +24,7 @@ mod signing;
 pub use decrypted::{Decrypted, is_encrypted, open};
 pub use decryptor::Decryptor;
 pub use encrypted::Encrypted;
+pub use encryptor::Encryptor;
 pub use error::{EncryptionError, Result};
 pub use head::FileHead;
 pub use identities::{AskPassphrase, Identities, NewIdentity, protect};

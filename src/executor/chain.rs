@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::archive::{ArchiveError, Chain, Reader};
-use crate::domain::{Backup, BackupId, Cancel, Here, Location, Status};
+use crate::domain::{Backup, BackupId, Cancel, Here, Location, ReadAt, Status};
 use crate::encryption::{self, EncryptionError, Keys};
 use crate::storage::{OpenFile, Storage, StorageError};
 
@@ -27,11 +27,42 @@ pub(super) fn open_at(
     location: &Location,
     cancel: &Cancel,
 ) -> Result<Reader> {
-    Ok(Reader::open(storage.open(location)?, cancel)?)
+    read_archive(storage, location, storage.open(location)?, cancel)
+}
+
+/// Reads the archive in a file of this storage, which is encrypted if the location says so.
+pub(super) fn read_archive(
+    storage: &dyn Storage,
+    location: &Location,
+    file: Arc<dyn ReadAt>,
+    cancel: &Cancel,
+) -> Result<Reader> {
+    if !location.is_encrypted() {
+        return Ok(Reader::open(file, cancel)?);
+    }
+    let content = storage.decrypt(location, Arc::clone(&file))?;
+    Ok(Reader::open(content, cancel)?.encrypted_in(file, cancel))
+}
+
+/// Opens the file of a backup's archive. The error says which backup cannot be used, and why.
+pub(super) fn open_stored(storage: &dyn Storage, backup: &Backup) -> Result<Arc<dyn ReadAt>> {
+    let broken = |why: String, link| JobError::ChainBroken { bad_backup: backup.id, why, link };
+    let location = location_of(backup)?;
+    let stored = match backup.here {
+        Here::Yes => storage.open(location),
+        Here::Leaving | Here::No => storage.open_copy(location),
+    };
+    stored.map_err(|error| match BadLink::of_storage(&error) {
+        BadLink::Missing => {
+            let why = "once the file is there again, the backup is as before";
+            broken(format!("its archive is missing: {error}; {why}"), BadLink::Missing)
+        }
+        link => broken(format!("its archive cannot be opened: {error}"), link),
+    })
 }
 
 /// Opens a backup's archive and checks that it is this backup's. The error says which backup cannot be used, and
-/// why.
+/// why; that no key here reads it says nothing of the backup.
 pub(super) fn open_one(
     storage: &dyn Storage,
     backup: &Backup,
@@ -39,17 +70,7 @@ pub(super) fn open_one(
 ) -> Result<Arc<Reader>> {
     let broken = |why: String, link| JobError::ChainBroken { bad_backup: backup.id, why, link };
     let location = location_of(backup)?;
-    let stored = match backup.here {
-        Here::Yes => storage.open(location),
-        Here::Leaving | Here::No => storage.open_copy(location),
-    };
-    let stored = stored.map_err(|error| match BadLink::of_storage(&error) {
-        BadLink::Missing => {
-            let why = "once the file is there again, the backup is as before";
-            broken(format!("its archive is missing: {error}; {why}"), BadLink::Missing)
-        }
-        link => broken(format!("its archive cannot be opened: {error}"), link),
-    })?;
+    let stored = open_stored(storage, backup)?;
     let (made, length) = (backup.facts.as_ref().map(|facts| facts.stored_bytes), stored.len());
     let other_length = |made: u64| {
         let (differs, bytes) = match length.checked_sub(made) {
@@ -61,15 +82,21 @@ pub(super) fn open_one(
     if let Some(made) = made.filter(|made| length < *made) {
         return Err(broken(other_length(made), BadLink::Damaged));
     }
-    let reader = Reader::open(stored, cancel).map_err(|error| match (error, made) {
-        (ArchiveError::Cancelled, _) => JobError::Cancelled,
+    let reader = read_archive(storage, location, stored, cancel);
+    let reader = reader.map_err(|error| match (error, made) {
         (error, Some(made)) if error.is_damage() && made < length => {
             broken(format!("{}: {error}", other_length(made)), BadLink::Damaged)
         }
-        (error, _) => broken(format!("its archive {location}: {error}"), BadLink::of(&error)),
+        (JobError::Archive(error), _) => {
+            broken(format!("its archive {location}: {error}"), BadLink::of(&error))
+        }
+        (error, _) if error.is_damage() => {
+            broken(format!("its archive: {error}"), BadLink::Damaged)
+        }
+        (error, _) => error,
     })?;
     // What was appended is not part of it.
-    if let Some(made) = made.filter(|made| reader.stored_bytes() != *made) {
+    if let Some(made) = made.filter(|made| reader.file_bytes() != *made) {
         return Err(broken(other_length(made), BadLink::Damaged));
     }
     // The manifest of a registered archive has the id that the backup was first made with; its row has another.

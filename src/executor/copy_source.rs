@@ -26,9 +26,11 @@ impl Sealing {
         facts: &ArchiveFacts,
     ) -> Result<Option<Self>> {
         let (id, place) = (job.backup.id, &*target.place);
+        // An archive that is encrypted already is copied as it is.
+        let recipients = target.recipients.as_ref().filter(|_| !facts.location.is_encrypted());
         let kept = context.local.upload_key(id, place.name())?;
         if let Some((upload, _)) = &job.upload
-            && kept.is_some() != target.recipients.is_some()
+            && kept.is_some() != recipients.is_some()
         {
             let location = location_of(kept.is_some(), &facts.location);
             place.abort(&UploadPlan::new(id, location, 0, job.backup.created), upload)?;
@@ -36,7 +38,7 @@ impl Sealing {
             job.upload = None;
             job.parts.clear();
         }
-        let Some(recipients) = &target.recipients else {
+        let Some(recipients) = recipients else {
             forget(context, id, place.name())?;
             return Ok(None);
         };

@@ -51,6 +51,9 @@ pub enum JobError {
     /// What lies in another place, or is to be copied there, is not what was proven.
     #[error("{0}")]
     BadCopy(String),
+    /// A backup cannot be built on the one that was asked for: why, and what to do.
+    #[error("{0}")]
+    NoIncremental(String),
     /// A file operation outside the storage.
     #[error("{action} {what}: {source}")]
     Io { action: &'static str, what: String, source: std::io::Error },
@@ -133,9 +136,9 @@ impl JobError {
             Self::Storage(_) | Self::Archive(_) | Self::ArchivesMissing(_) | Self::BadCopy(_) => {
                 FailureCode::Storage
             }
-            Self::Catalog(CatalogError::ChainBroken { .. }) | Self::ChainBroken { .. } => {
-                FailureCode::ChainBroken
-            }
+            Self::Catalog(CatalogError::ChainBroken { .. })
+            | Self::ChainBroken { .. }
+            | Self::NoIncremental(_) => FailureCode::ChainBroken,
             Self::ArchiveMismatch(_) => FailureCode::ArchiveMismatch,
             Self::Undo(_) | Self::NotInPlace(_) => FailureCode::TargetDenied,
             Self::Catalog(_)
@@ -179,6 +182,11 @@ impl JobError {
     /// Whether a place for copies cannot be used at all for now.
     pub fn is_about_place(&self) -> bool {
         matches!(self, Self::Storage(error) if error.is_about_place())
+    }
+
+    /// Whether nothing is wrong but that no key here reads an archive.
+    pub fn is_about_key(&self) -> bool {
+        matches!(self, Self::Storage(StorageError::Encryption { source, .. }) if source.is_about_key())
     }
 
     /// Whether bytes of an archive that could be opened are not those that were written.

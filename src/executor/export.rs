@@ -15,6 +15,7 @@ use crate::domain::{BackupId, Cancel, Clock as _, Kind, Location, SystemClock, T
 use crate::storage::OpenFile;
 
 use super::chain::job_error;
+use super::facts::unpacked;
 use super::restore::engine_of;
 use super::{JobError, OnProgress, Result, Settings, facts};
 
@@ -52,6 +53,7 @@ pub fn export(
     let copy = FullCopy {
         id: manifest.backup.id,
         file_name: &quoted_name(to),
+        is_encrypted: false,
         finished: SystemClock.now(),
         consolidated: None,
     };
@@ -80,16 +82,21 @@ pub(super) struct FullCopy<'a> {
     pub(super) id: BackupId,
     /// What its archive will be named, as commands of a shell write it.
     pub(super) file_name: &'a str,
+    pub(super) is_encrypted: bool,
     pub(super) finished: Timestamp,
     pub(super) consolidated: Option<Consolidated>,
 }
 
 /// The manifest and the restore text of a full copy of this backup.
 pub(super) fn draft(manifest: &Manifest, copy: FullCopy<'_>) -> (ManifestDraft, String) {
-    let FullCopy { id, file_name, finished, consolidated } = copy;
+    let FullCopy { id, file_name, is_encrypted, finished, consolidated } = copy;
     let old_name = Location::file_name(manifest.backup.id, Kind::Full);
-    let commands: Vec<String> =
-        manifest.restore.iter().map(|line| line.replace(&old_name, file_name)).collect();
+    let command = |line: &String| {
+        let line = line.replace(&unpacked(&old_name, true), &unpacked(&old_name, false));
+        let new = unpacked(file_name, is_encrypted);
+        line.replace(&unpacked(&old_name, false), &new).replace(&old_name, file_name)
+    };
+    let commands: Vec<String> = manifest.restore.iter().map(command).collect();
     let text = facts::plain_restore_text(&id.to_string(), &commands);
     let draft = ManifestDraft {
         backup: BackupDescription { id, parent_id: None, ..manifest.backup.clone() },

@@ -25,8 +25,8 @@ pub(super) fn draft(
     job: &BackupJob,
     engine: &dyn Engine,
     dump: &DumpFacts,
-    started: Timestamp,
-    finished: Timestamp,
+    (started, finished): (Timestamp, Timestamp),
+    is_encrypted: bool,
 ) -> ManifestDraft {
     let BackupJob { backup, instance, .. } = job;
     ManifestDraft {
@@ -45,10 +45,10 @@ pub(super) fn draft(
         started,
         finished,
         source: serde_json::to_value(dump).unwrap_or_default(),
-        restore: restore_commands(backup, engine, instance),
+        restore: restore_commands(backup, engine, instance, is_encrypted),
         consolidated: None,
         final_text: with_left_out(
-            &restore_text(backup, engine, instance, &job.chain),
+            &restore_text(backup, engine, instance, &job.chain, is_encrypted),
             &dump.left_out,
         ),
     }
@@ -159,11 +159,17 @@ pub(super) fn recovered(manifest: &Manifest, facts: ArchiveFacts) -> Recovered {
 }
 
 /// The shell commands that restore a full archive without Coffer, in the folder that it is in.
-fn restore_commands(backup: &Backup, engine: &dyn Engine, instance: &Instance) -> Vec<String> {
+fn restore_commands(
+    backup: &Backup,
+    engine: &dyn Engine,
+    instance: &Instance,
+    is_encrypted: bool,
+) -> Vec<String> {
     let file = Location::file_name(backup.id, Kind::Full);
+    let unpacked = unpacked(&file, is_encrypted);
     let mut commands = vec![
         "mkdir restored".to_owned(),
-        format!("zstd -dc {file} | tar --xattrs --xattrs-include='*' -xpf - -C restored"),
+        format!("{unpacked} | tar --xattrs --xattrs-include='*' -xpf - -C restored"),
     ];
     // An engine's hints hold paths that only the reader knows, so they are comments.
     commands.extend(
@@ -175,12 +181,22 @@ fn restore_commands(backup: &Backup, engine: &dyn Engine, instance: &Instance) -
     commands
 }
 
+/// The command that gives the tar of a full archive. `key` is the file of the secret key.
+pub(super) fn unpacked(file: &str, is_encrypted: bool) -> String {
+    if is_encrypted {
+        format!("age -d -i key {file}.age | zstd -dc")
+    } else {
+        format!("zstd -dc {file}")
+    }
+}
+
 /// The text of `.coffer/RESTORE.txt`: for somebody who has this file and nothing else.
 pub(super) fn restore_text(
     backup: &Backup,
     engine: &dyn Engine,
     instance: &Instance,
     chain: &[Backup],
+    is_encrypted: bool,
 ) -> String {
     let what = format!(
         "backup {} of the {} instance {:?}, made {} (UTC)",
@@ -190,7 +206,10 @@ pub(super) fn restore_text(
         backup.created.to_wire(),
     );
     if backup.kind == Kind::Full {
-        return plain_restore_text(&what, &restore_commands(backup, engine, instance));
+        return plain_restore_text(
+            &what,
+            &restore_commands(backup, engine, instance, is_encrypted),
+        );
     }
     let files: Vec<String> = chain
         .iter()

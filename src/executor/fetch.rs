@@ -35,7 +35,7 @@ pub fn fetch(
     let inventory = Inventory::read(place, signers.clone())?;
     let mut wanted: Vec<(BackupId, &StoredArchive)> = Vec::new();
     for (id, stored) in inventory.archives() {
-        if context.storage.stat(&stored.location)?.is_none() {
+        if find(context, &stored.location)?.is_none() {
             wanted.push((id, stored));
         }
     }
@@ -112,7 +112,20 @@ fn fetch_one(
     let workers = context.settings.compression_threads;
     archive::verify_file(&reader, root.as_ref(), workers, &|_bytes| ())?;
     let finished = manifest.finished;
-    Ok(pending.publish(&stored.location, finished)?)
+    let location = &stored.location;
+    match pending.encrypted() {
+        Some(_) => pending.publish(&location.encrypted(), finished)?,
+        None => pending.publish(location, finished)?,
+    }
+    Ok(())
+}
+
+/// The archive that is here, encrypted or not.
+fn find(context: &Context, location: &Location) -> Result<Option<StoredArchive>> {
+    match context.storage.stat(location)? {
+        None => Ok(context.storage.stat(&location.encrypted())?),
+        found => Ok(found),
+    }
 }
 
 /// The full backup that an incremental in the same folder is built on.
@@ -120,5 +133,6 @@ fn root_of(context: &Context, stored: &StoredArchive, root: BackupId) -> Result<
     let folder = stored.location.as_str().rsplit_once('/').map_or("", |(folder, _name)| folder);
     let name = Location::file_name(root, Kind::Full);
     let location = format!("{folder}/{name}").parse().map_err(StorageError::from)?;
+    let location = find(context, &location)?.map_or(location, |it| it.location);
     open_at(&*context.storage, &location, &context.cancel)
 }

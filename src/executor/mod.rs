@@ -64,7 +64,7 @@ pub use recover::{Recovery, settle};
 pub use restore::{RestorePlan, RestoreReport, restore};
 pub use salvage::{SalvageReport, open_bytes, salvage};
 pub use undelete::undelete;
-pub use verify::{VerifyReport, verify};
+pub use verify::{VerifyReport, check_bytes, verify};
 pub use worker::Executor;
 
 #[derive(Debug, Clone)]

@@ -9,6 +9,7 @@ use crate::domain::{BackupId, Kind};
 use crate::encryption::Signers;
 use crate::storage::{Discarded, StoredArchive};
 
+use super::chain::read_archive;
 use super::presence::require_archives;
 use super::{Context, JobError, OnProgress, Result, facts, instance_file, proof};
 use crate::failpoint;
@@ -33,6 +34,8 @@ pub struct RebuildReport {
     pub other_signers: BTreeMap<String, usize>,
     /// Archives and records of instances.
     pub unusable: instance_file::Unusable,
+    /// How many of those are encrypted archives that no key here reads.
+    pub without_key: usize,
 }
 
 impl RebuildReport {
@@ -67,7 +70,8 @@ impl Candidate {
             None => context.storage.open(&self.stored.location)?,
             Some(discarded) => context.local.open_discarded(discarded)?,
         };
-        Ok(Arc::new(Reader::open(bytes, &context.cancel)?))
+        let location = &self.stored.location;
+        read_archive(&*context.storage, location, bytes, &context.cancel).map(Arc::new)
     }
 }
 
@@ -124,6 +128,7 @@ pub(super) fn import(
             }
             Err(error) => {
                 let location = candidate.stored.location.to_string();
+                rebuilt.without_key += usize::from(error.is_about_key());
                 rebuilt.unusable.push((location, error.to_string()));
             }
         }
@@ -154,13 +159,22 @@ pub(super) fn rebuild_if_lost(context: &Context, progress: OnProgress<'_>) -> Re
     );
     let rebuilt = import(context, stored, Roots::new(), progress)?;
     let signers = rebuilt.advice_on_signers(context);
-    let RebuildReport { archives, imported, instances, deleted, unusable, .. } = rebuilt;
+    let RebuildReport { archives, imported, instances, deleted, unusable, without_key, .. } =
+        rebuilt;
     for (what, why) in &unusable {
         log::warn!("not in the catalog: {what}: {why}");
     }
+    let keys = if without_key > 0 {
+        format!(
+            ". No key here reads {without_key} encrypted archives: coffer catalog rebuild --identity FILE, while the \
+             server is stopped"
+        )
+    } else {
+        String::new()
+    };
     let text = format!(
         "the catalog was lost and is rebuilt: {imported} backups from {archives} archives, and {instances} restored \
-         instances; {deleted} deleted backups are in the trash. {BROUGHT_BACK}. {NOT_BROUGHT_BACK}{signers}"
+         instances; {deleted} deleted backups are in the trash. {BROUGHT_BACK}. {NOT_BROUGHT_BACK}{signers}{keys}"
     );
     log::warn!("{text}");
     context.catalog.set_notice(Notice::CatalogRebuilt, Some(text));
@@ -186,15 +200,19 @@ fn read(
         _ => None,
     };
     let workers = context.settings.compression_threads;
-    let checksum = if manifest.kind == Kind::Full || root.is_some() {
-        archive::verify_file(&reader, root.as_ref(), workers, progress)?
-    } else {
-        // It cannot be restored without its root; its row will say what is missing.
-        reader.checksum(workers, progress)?
+    let (mut checksum, is_encrypted) = (None, stored.location.is_encrypted());
+    // It cannot be restored without its root; its row will say what is missing.
+    if manifest.kind == Kind::Full || root.is_some() {
+        checksum = Some(archive::verify_file(&reader, root.as_ref(), workers, progress)?);
+    }
+    // What was verified then is what is encrypted in the file.
+    let checksum = match checksum.filter(|_| !is_encrypted) {
+        Some(checksum) => checksum,
+        None => reader.checksum(workers, progress)?,
     };
     let proven = proof::of_finished(manifest, stored);
     let location = stored.location.clone();
-    let facts = facts::of_archive(manifest, location, reader.stored_bytes(), checksum, proven);
+    let facts = facts::of_archive(manifest, location, reader.file_bytes(), checksum, proven);
     let recovered = proof::add_record(&*context.storage, facts::recovered(manifest, facts));
     let signer = Signers::default().require(reader.signature()).ok().flatten();
     let own = context.signer.as_ref().map(|it| it.public());

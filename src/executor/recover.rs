@@ -99,14 +99,29 @@ fn interrupted() -> Failure {
 /// before that.
 fn published(context: &Context, backup: &Backup) -> Option<(ArchiveFacts, String)> {
     let instance = backup.instance?;
-    [Kind::Full, Kind::Incremental].into_iter().find_map(|kind| {
+    let locations = [Kind::Full, Kind::Incremental].into_iter().flat_map(|kind| {
         let location =
             Location::of(&backup.project, backup.container.as_ref(), instance, backup.id, kind);
+        [location.encrypted(), location]
+    });
+    locations.into_iter().find_map(|location| {
         read_facts(context, backup, &location).unwrap_or_else(|error| {
             log::warn!("archive {location} of interrupted backup {}: {error}", backup.id);
+            if error.is_about_key() {
+                give_up(context, &location);
+            }
             None
         })
     })
+}
+
+/// Nothing here can say what is in an encrypted archive whose backup was interrupted, and that backup has failed: the
+/// archive goes into the trash.
+fn give_up(context: &Context, location: &Location) {
+    match context.storage.remove(location) {
+        Ok(()) => log::warn!("{location} is moved to the trash: its backup has failed"),
+        Err(error) => log::warn!("{location} is left over: {error}"),
+    }
 }
 
 fn read_facts(
@@ -123,7 +138,7 @@ fn read_facts(
     }
     let checksum = reader.checksum(context.settings.compression_threads, &|_done| ())?;
     let proven = proof::of_finished(manifest, &stored);
-    let bytes = reader.stored_bytes();
+    let bytes = reader.file_bytes();
     let facts = facts::of_archive(manifest, stored.location, bytes, checksum, proven);
     Ok(Some((facts, manifest.datastore.version.clone())))
 }

@@ -15,7 +15,7 @@ use crate::domain::{
 };
 
 use super::chain::{location_of, open_one};
-use super::verify::check_archive;
+use super::verify::{check_archive, check_bytes};
 use super::{Context, JobError, Pace, Result, facts, millis, presence, proof, recover};
 
 /// How often it is looked for an archive whose proof is old, and whether other work has ended.
@@ -67,14 +67,30 @@ pub(super) fn scrub(context: &Context, pace: &Pace, backup: &Backup) {
 
 fn read(context: &Context, pace: &Pace, backup: &Backup) -> Result<VerifyLevel> {
     let cancel = &context.cancel;
-    let file = context.storage.open(location_of(backup)?);
-    let reader = open_one(&*context.storage, backup, cancel)?;
+    let location = location_of(backup)?;
+    let file = context.storage.open(location);
+    // That takes no key.
+    let reader = if location.is_encrypted() {
+        None
+    } else {
+        Some(open_one(&*context.storage, backup, cancel)?)
+    };
     let file = file?;
     // What is in the cache of the system says nothing of the disk.
     file.forget(0, file.len());
     let reading = Reading { context, pace, file, done: AtomicU64::new(0) };
-    check_archive(&reader, backup, 1, &|done| reading.go_on(done, cancel))?;
+    let go_on = |done| reading.go_on(done, cancel);
+    let Some(reader) = reader else {
+        check_bytes(&*context.storage, backup, 1, cancel, &go_on)?;
+        return Ok(known_level(backup));
+    };
+    check_archive(&reader, backup, 1, &go_on)?;
     Ok(facts::level_of(reader.manifest()))
+}
+
+/// How far a backup is proven by its row: what is byte for byte what it was stays proven so far.
+pub(super) fn known_level(backup: &Backup) -> VerifyLevel {
+    backup.facts.as_ref().map_or(VerifyLevel::Bytes, |it| it.verify_level)
 }
 
 /// An archive that is being read.
@@ -160,6 +176,5 @@ pub(super) fn found(
             (RunResult::from_failure(failure), damage)
         }
     };
-    let level = facts.map_or(VerifyLevel::Bytes, |it| it.verify_level);
-    (RunEnd { at, result, numbers }, level, damage)
+    (RunEnd { at, result, numbers }, known_level(backup), damage)
 }

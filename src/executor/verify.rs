@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use crate::archive::{self, ArchiveError, Chain, Reader};
-use crate::domain::{Backup, BackupId, VerifyLevel};
+use crate::domain::{Backup, BackupId, Cancel, VerifyLevel};
+use crate::storage::Storage;
 
-use super::chain::job_error;
-use super::{OnProgress, Result, facts};
+use super::chain::{job_error, open_stored};
+use super::{JobError, OnProgress, Result, facts};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VerifyReport {
@@ -52,6 +53,23 @@ pub fn verify(
     })
 }
 
+/// Compares the bytes of a backup's file with the checksum that they had when they were proven, and decodes nothing: for an
+/// encrypted archive, also without a key.
+pub fn check_bytes(
+    storage: &dyn Storage,
+    backup: &Backup,
+    workers: usize,
+    cancel: &Cancel,
+    progress: &(dyn Fn(u64) + Sync),
+) -> Result<()> {
+    let file = open_stored(storage, backup)?;
+    let Some(facts) = &backup.facts else { return Ok(()) };
+    if archive::file_checksum(&file, cancel, workers, progress)? == facts.checksum {
+        return Ok(());
+    }
+    Err(other_checksum(backup.id))
+}
+
 /// Checks one complete archive.
 fn check_file(
     chain: &Chain,
@@ -91,8 +109,12 @@ fn compare(
     if reader.checksum(workers, progress)? == checksum {
         return Ok(());
     }
-    Err(job_error(ArchiveError::Damaged {
-        backup: Some(reader.reported_id()),
+    Err(other_checksum(reader.reported_id()))
+}
+
+fn other_checksum(backup: BackupId) -> JobError {
+    job_error(ArchiveError::Damaged {
+        backup: Some(backup),
         what: "its checksum is not the one in the catalog".to_owned(),
-    }))
+    })
 }

@@ -60,6 +60,28 @@ pub fn configured(config: &Config) -> Result<Vec<String>, EncryptionError> {
     Ok(keys)
 }
 
+/// The public keys that archives are encrypted to when they are written.
+pub(super) fn archive_recipients(config: &Config) -> Result<Option<Recipients>, StorageError> {
+    Recipients::parse(config.archive_recipients()).map_err(|source| {
+        let what = "encryption.recipients of the configuration".to_owned();
+        StorageError::Encryption { what, source }
+    })
+}
+
+/// Whether one of the keys of this machine reads what is encrypted to these.
+pub(super) fn is_readable(recipients: Option<&Recipients>, identities: &Identities) -> bool {
+    // A key of OpenSSH may have a comment.
+    let key = |text: &str| text.split_whitespace().take(2).map(str::to_owned).collect::<Vec<_>>();
+    let ours: Vec<_> = identities.public_keys().iter().map(|it| key(it)).collect();
+    recipients.is_none_or(|all| all.texts().iter().any(|it| ours.contains(&key(it))))
+}
+
+/// Whether archives are encrypted that nothing on this machine can read.
+pub fn cannot_read_archives(config: &Config) -> bool {
+    let recipients = archive_recipients(config).ok().flatten();
+    !is_readable(recipients.as_ref(), &available(config))
+}
+
 /// What signs the archives of this data directory; `None`: nothing yet, or this user may not.
 pub(super) fn signer(local: &Local) -> Result<Option<Arc<SigningKey>>, StorageError> {
     let seed = match local.signing_seed() {

@@ -13,7 +13,9 @@ use crate::domain::{
 };
 use crate::engine::{self, ENGINES};
 use crate::executor::{Context, CopyTarget, Pace, Places, Settings};
-use crate::storage::{DataDirLock, Local, LocalSettings, Storage, StorageError, WithPlaces};
+use crate::storage::{
+    DataDirLock, EncryptedStorage, Local, LocalSettings, Storage, StorageError, WithPlaces,
+};
 
 use super::identity;
 use super::owner::as_whom;
@@ -140,12 +142,15 @@ fn open(config: &Config, local: Arc<Local>, clock: Arc<dyn Clock>) -> Result<Con
     let source = policies::configured_policies(config);
     catalog.set_policy_source(source).map_err(|error| in_catalog(config, error))?;
     catalog.set_alert_routes(config.alert_routes());
-    let targets = places::of(config)?;
+    let identities = keys::available(config);
+    let targets = places::read_with(config, &identities)?;
     places::set_in(&catalog, config, &targets).map_err(|error| in_catalog(config, error))?;
     let removed = catalog.removed_places().map_err(|error| in_catalog(config, error))?;
     let places = Places::new(targets);
     places.list().set_removed(removed.into_iter().map(|it| it.place).collect());
     let inner: Arc<dyn Storage> = Arc::<Local>::clone(&local);
+    let recipients = keys::archive_recipients(config)?;
+    let inner = Arc::new(EncryptedStorage::new(inner, recipients, identities));
     let storage: Arc<dyn Storage> = Arc::new(WithPlaces::new(inner, places.list().clone()));
     let signer = keys::signer(&local)?;
     Ok(Context {

@@ -54,22 +54,21 @@ pub(super) fn set_in(
     Ok(())
 }
 
-/// Whether one of the keys of this machine reads what is encrypted to these.
-fn is_readable(recipients: Option<&Recipients>, identities: &Identities) -> bool {
-    // A key of OpenSSH may have a comment.
-    let key = |text: &str| text.split_whitespace().take(2).map(str::to_owned).collect::<Vec<_>>();
-    let ours: Vec<_> = identities.public_keys().iter().map(|it| key(it)).collect();
-    recipients.is_none_or(|all| all.texts().iter().any(|it| ours.contains(&key(it))))
-}
-
 /// The places of the configuration, ready to be copied to. Connects to nothing.
 pub fn of(config: &Config) -> Result<Vec<CopyTarget>, StorageError> {
-    let identities = keys::available(config);
+    read_with(config, &keys::available(config))
+}
+
+/// The same, read with these keys.
+pub(super) fn read_with(
+    config: &Config,
+    identities: &Arc<Identities>,
+) -> Result<Vec<CopyTarget>, StorageError> {
     let target = |place: &PlaceConfig| {
         let recipients = recipients(place, config)?;
         Ok(CopyTarget {
-            place: open(place, config, &identities)?,
-            readable: is_readable(recipients.as_ref(), &identities),
+            place: open(place, config, identities)?,
+            readable: keys::is_readable(recipients.as_ref(), identities),
             recipients,
             pace: Arc::new(Pace::kib_per_second(place.max_kib_s)),
             keep_deleted: place.keep_deleted,

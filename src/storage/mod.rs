@@ -10,6 +10,7 @@
 
 mod disk;
 mod encrypted_place;
+mod encrypted_storage;
 mod error;
 mod local;
 mod place;
@@ -22,9 +23,11 @@ use std::io::Write;
 use std::sync::Arc;
 
 use crate::domain::{BackupId, Location, ReadAt, Timestamp};
+use crate::encryption::Identities;
 
 pub use disk::{Disk, DiskSettings};
 pub use encrypted_place::EncryptedPlace;
+pub use encrypted_storage::EncryptedStorage;
 pub use error::{Result, StorageError};
 pub use local::{
     DataDirLock, Discarded, FolderId, KnownArchives, Local, LocalSettings, OpenFile, Workspace,
@@ -48,6 +51,16 @@ pub trait Storage: Send + Sync + std::fmt::Debug {
     /// Opens an archive that went from here because copies of it are proven, wherever it can be read.
     fn open_copy(&self, location: &Location) -> Result<Arc<dyn ReadAt>> {
         self.open(location)
+    }
+
+    /// Whether archives are encrypted that are written from now on.
+    fn is_encrypting(&self) -> bool {
+        false
+    }
+
+    /// The archive in an encrypted file of this storage, or of a copy of it. The default has no keys.
+    fn decrypt(&self, location: &Location, file: Arc<dyn ReadAt>) -> Result<Arc<dyn ReadAt>> {
+        encrypted_storage::decrypt(location, file, &Identities::default())
     }
 
     /// The archive at this location; `None`: there certainly is none.
@@ -80,9 +93,23 @@ pub trait Pending: Write + Send + std::fmt::Debug {
     /// [`Pending::sync`].
     fn reopen(&self) -> Result<Arc<dyn ReadAt>>;
 
+    /// The file that was made of what was written, if it is encrypted; `None`: it is what was written. Only after
+    /// [`Pending::sync`]. What is encrypted is published at the location that [`Location::encrypted`] names.
+    fn encrypted(&self) -> Option<EncryptedFile> {
+        None
+    }
+
     /// Makes it the archive at `location`, durably; never replaces one. `proven` is when its proof ended:
     /// backends whose files have a time keep this one.
     fn publish(self: Box<Self>, location: &Location, proven: Timestamp) -> Result<()>;
+}
+
+/// An encrypted file as it lies in a storage.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EncryptedFile {
+    pub bytes: u64,
+    /// BLAKE3 of its bytes in hex, taken while they were written.
+    pub checksum: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

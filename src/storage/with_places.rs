@@ -92,6 +92,14 @@ impl Storage for WithPlaces {
         })
     }
 
+    fn is_encrypting(&self) -> bool {
+        self.inner.is_encrypting()
+    }
+
+    fn decrypt(&self, location: &Location, file: Arc<dyn ReadAt>) -> Result<Arc<dyn ReadAt>> {
+        self.inner.decrypt(location, file)
+    }
+
     fn stat(&self, location: &Location) -> Result<Option<StoredArchive>> {
         self.inner.stat(location)
     }

@@ -55,7 +55,7 @@ pub struct BackupView {
     /// What it restores to, in bytes.
     #[schema(required)]
     pub source_bytes: Option<u64>,
-    /// `blake3:` and the hash of the archive file in hex.
+    /// `blake3:` and the hash of the archive file in hex, as it lies there: of an encrypted one, that of the encrypted bytes.
     #[schema(required)]
     pub checksum: Option<String>,
     /// Full or incremental.
@@ -69,7 +69,9 @@ pub struct BackupView {
     /// When it was proven last.
     #[schema(required)]
     pub verified_at: Option<UtcTime>,
-    /// How far it was proven.
+    /// How far it was proven. `bytes`: every byte of the file was read back from the disk, decoded and compared with what was
+    /// read from the source; an encrypted one is decrypted for that by the key of this one file, which is in memory until the
+    /// backup is complete. A later verification without a secret key compares its bytes with their checksum.
     #[schema(required)]
     pub verify_level: Option<VerifyLevel>,
     /// The last drill that ended; null if none did.

@@ -10,7 +10,7 @@ mod verified_patches;
 mod walk;
 
 pub use chain::Chain;
-pub use prove::{Finished, prove, verify_file};
+pub use prove::{Finished, file_checksum, prove, verify_file};
 pub use reader::Reader;
 pub(super) use segment_reader::{ChainReaders, SegmentReader};
 pub use unindexed::{Unindexed, salvage_unindexed};

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crossbeam_channel::unbounded;
 
+use super::archive_file::ArchiveFile;
 use super::reader::Reader;
 use super::segment_reader::{ChainReaders, decompress_segments, slice_of, with_holes};
 use super::verified_patches::VerifiedPatches;
@@ -18,7 +19,7 @@ use crate::archive::index::{
 use crate::archive::manifest::Manifest;
 use crate::archive::pool::Pool;
 use crate::domain::num::{saturating_usize, to_u64};
-use crate::domain::{Cancel, Kind, SEGMENT_BYTES};
+use crate::domain::{Cancel, Kind, ReadAt, SEGMENT_BYTES};
 
 /// What the writer of an archive says of it.
 #[derive(Debug, Clone, PartialEq)]
@@ -210,29 +211,54 @@ fn check_segments(
 }
 
 impl Reader {
-    /// BLAKE3 of the file in hex, as `b3sum` prints it. Several threads read and hash a MiB each. `progress` is called
-    /// with the number of bytes that are done.
+    /// BLAKE3 of the file in hex, as `b3sum` prints it; of an encrypted archive that of the file as it lies there.
+    /// Several threads read and hash a MiB each. `progress` is called with the number of bytes that are done.
     pub fn checksum(
         self: &Arc<Self>,
         workers: usize,
         progress: &(dyn Fn(u64) + Sync),
     ) -> Result<String> {
-        let length = self.stored_bytes();
-        let pool = Pool::start(workers, || {
-            let (reader, mut buffer) = (Arc::clone(self), Vec::new());
-            Ok(move |number: usize| -> Result<Digest> {
-                buffer.resize(segment_length(length, number), 0);
-                reader.read_at(&mut buffer, segment_start(number))?;
-                Ok(hash::segment(&buffer, number, length <= to_u64(SEGMENT_BYTES)))
-            })
-        })?;
-        let count = saturating_usize(length.div_ceil(to_u64(SEGMENT_BYTES)));
-        let mut tree = FileTree::default();
-        pool.run((0..count).map(Ok::<_, ArchiveError>), |hash| {
-            tree.push(&hash?);
-            progress(segment_start(tree.count()).min(length));
-            Ok(())
-        })?;
-        Ok(hex::encode(tree.finish()))
+        let reader = Arc::clone(self);
+        let read = move |buffer: &mut [u8], at| reader.read_file_at(buffer, at);
+        checksum(self.file_bytes(), &read, workers, progress)
     }
+}
+
+/// The same of any file, which need not be an archive.
+pub fn file_checksum(
+    file: &Arc<dyn ReadAt>,
+    cancel: &Cancel,
+    workers: usize,
+    progress: &(dyn Fn(u64) + Sync),
+) -> Result<String> {
+    let (length, file) = (file.len(), Arc::new(ArchiveFile::new(Arc::clone(file), cancel)));
+    let read = move |buffer: &mut [u8], at| file.read_at(buffer, at);
+    checksum(length, &read, workers, progress)
+}
+
+fn checksum<R>(
+    length: u64,
+    read: &R,
+    workers: usize,
+    progress: &(dyn Fn(u64) + Sync),
+) -> Result<String>
+where
+    R: Fn(&mut [u8], u64) -> Result<()> + Clone + Send + 'static,
+{
+    let pool = Pool::start(workers, || {
+        let (read, mut buffer) = (read.clone(), Vec::new());
+        Ok(move |number: usize| -> Result<Digest> {
+            buffer.resize(segment_length(length, number), 0);
+            read(&mut buffer, segment_start(number))?;
+            Ok(hash::segment(&buffer, number, length <= to_u64(SEGMENT_BYTES)))
+        })
+    })?;
+    let count = saturating_usize(length.div_ceil(to_u64(SEGMENT_BYTES)));
+    let mut tree = FileTree::default();
+    pool.run((0..count).map(Ok::<_, ArchiveError>), |hash| {
+        tree.push(&hash?);
+        progress(segment_start(tree.count()).min(length));
+        Ok(())
+    })?;
+    Ok(hex::encode(tree.finish()))
 }

@@ -21,6 +21,8 @@ pub struct Reader {
     manifest: Manifest,
     signature: Option<Vec<u8>>,
     reported_id: Option<BackupId>,
+    /// The file that it lies in, if that is encrypted.
+    encrypted: Option<ArchiveFile>,
 }
 
 /// The longest signature that is read.
@@ -44,8 +46,15 @@ impl Reader {
         let (table, trailer) = file.read_end()?;
         let json = file.read_manifest(&table, &trailer)?;
         let manifest = Manifest::parse(&json).map_err(|damage| damage.in_backup(None))?;
-        let mut reader =
-            Self { file, table, trailer, manifest, signature: None, reported_id: None };
+        let mut reader = Self {
+            file,
+            table,
+            trailer,
+            manifest,
+            signature: None,
+            reported_id: None,
+            encrypted: None,
+        };
         reader.check_index()?;
         reader.signature = reader.read_signature()?;
         Ok(reader)
@@ -56,6 +65,13 @@ impl Reader {
     #[must_use]
     pub const fn reported_as(mut self, backup: BackupId) -> Self {
         self.reported_id = Some(backup);
+        self
+    }
+
+    /// The same archive, which lies in this file, encrypted.
+    #[must_use]
+    pub fn encrypted_in(mut self, file: Arc<dyn ReadAt>, cancel: &Cancel) -> Self {
+        self.encrypted = Some(ArchiveFile::new(file, cancel));
         self
     }
 
@@ -128,6 +144,16 @@ impl Reader {
     /// The length of the archive, without what was appended to its file.
     pub fn stored_bytes(&self) -> u64 {
         self.file.length()
+    }
+
+    /// The length of the file that it lies in, without what was appended: its own, unless it is encrypted.
+    pub fn file_bytes(&self) -> u64 {
+        self.encrypted.as_ref().unwrap_or(&self.file).length()
+    }
+
+    /// Fills `buffer` with the bytes of that file from `offset` on.
+    pub(super) fn read_file_at(&self, buffer: &mut [u8], offset: u64) -> Result<()> {
+        self.encrypted.as_ref().unwrap_or(&self.file).read_at(buffer, offset)
     }
 
     /// How many bytes there are in its file behind the archive, which were not written with it.

@@ -35,6 +35,7 @@ pub(super) fn keys(config: &Config, findings: &mut Findings) {
         findings
             .ok(CHECK, format!("archives of {others} are taken, and those of this machine, {own}"));
     }
+    unreadable_archives(config, findings);
     let Ok(configured) = server::keys::configured(config) else { return };
     let tested = Local::existing(&config.data_dir, LocalSettings::default())
         .and_then(|local| local.tested_keys())
@@ -52,5 +53,31 @@ pub(super) fn keys(config: &Config, findings: &mut Findings) {
                  it, or - for one that is typed from its recovery sheet",
             ),
         }
+    }
+}
+
+/// What this machine cannot do with archives that it cannot read.
+fn unreadable_archives(config: &Config, findings: &mut Findings) {
+    if config.archive_recipients().is_empty() {
+        return;
+    }
+    if !server::keys::cannot_read_archives(config) {
+        findings.ok(CHECK, "archives are encrypted, and a key on this machine reads them");
+        return;
+    }
+    let (found, advice) = (
+        "archives are encrypted, and no key on this machine reads them: it makes backups and proves them, but makes no \
+         drill of them, no restore and no incremental backup",
+        "make drills elsewhere, with the key: coffer drill latest:INSTANCE --from PLACE --identity FILE",
+    );
+    let drills = config.drilled();
+    if drills.is_empty() {
+        findings.ok(CHECK, format!("{found}; {advice}"));
+    } else {
+        findings.warning(
+            CHECK,
+            format!("{found}: those of {} will fail", drills.join(", ")),
+            advice,
+        );
     }
 }

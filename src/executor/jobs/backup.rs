@@ -49,6 +49,9 @@ impl fmt::Display for Published {
 pub(super) fn run(context: &Context, mut job: BackupJob) -> Result<Published> {
     let name = job.instance.datastore.engine.clone();
     let engine = engine::find(&name).ok_or(JobError::NoEngine(name))?;
+    if is_encrypted(context, &job.chain) {
+        begin_chain(context, &mut job)?;
+    }
     let error = match attempt(context, &job, engine, 0) {
         Err(error) if !job.chain.is_empty() => error,
         done => return done,
@@ -60,11 +63,35 @@ pub(super) fn run(context: &Context, mut job: BackupJob) -> Result<Published> {
     if !job.may_become_full {
         return Err(error);
     }
+    make_full(context, &mut job)?;
+    attempt(context, &job, engine, 1)
+}
+
+fn make_full(context: &Context, job: &mut BackupJob) -> Result<()> {
     context.catalog.becomes_full(job.backup.id).wait()?;
     job.chain.clear();
     job.backup.kind = Kind::Full;
     job.backup.parent = None;
-    attempt(context, &job, engine, 1)
+    Ok(())
+}
+
+/// Whether a backup that is to be built on this chain, or the chain itself, is encrypted.
+fn is_encrypted(context: &Context, chain: &[Backup]) -> bool {
+    let of_archive = |it: &Backup| it.facts.as_ref().is_some_and(|it| it.location.is_encrypted());
+    !chain.is_empty() && (context.storage.is_encrypting() || chain.iter().any(of_archive))
+}
+
+/// Makes the backup a full one: no archive can be read again without a secret key, so that none is built on one that is
+/// encrypted, and none that is encrypted on another.
+fn begin_chain(context: &Context, job: &mut BackupJob) -> Result<()> {
+    let id = job.backup.id;
+    if !job.may_become_full {
+        let why = "archives are encrypted (encryption.applies_to), and an incremental backup cannot be built on one \
+                   without its secret key: make a full backup";
+        return Err(JobError::NoIncremental(why.to_owned()));
+    }
+    log::info!("backup {id} becomes a full one, because archives are encrypted");
+    make_full(context, job)
 }
 
 /// One attempt. Its `number` tells its unfinished file from that of an earlier one.
@@ -79,7 +106,8 @@ fn attempt(
     let readers = open_readers(&*context.storage, &job.chain, &context.cancel)?;
     let sink = Sink::new(context.storage.create(backup.id, number)?);
     let (step, pending) = (sink.allocation_step(), sink.shared());
-    let text = facts::restore_text(backup, engine, &job.instance, &job.chain);
+    let is_encrypted = context.storage.is_encrypting();
+    let text = facts::restore_text(backup, engine, &job.instance, &job.chain, is_encrypted);
     let options = WriterOptions {
         workers: context.settings.compression_threads,
         level: context.settings.compression_level,
@@ -115,7 +143,7 @@ fn attempt(
     let end = context.clock.now();
     // This commit waits for the disk, as finishing the archive does: both at once.
     let saving = context.catalog.saving(backup.id, end);
-    let draft = facts::draft(job, engine, &dump, started, end);
+    let draft = facts::draft(job, engine, &dump, (started, end), is_encrypted);
     let sign: Sign<'_> = &|hash| context.sign(hash);
     let signed = writer.finish_signed(draft, context.signer.is_some().then_some(sign));
     let (sink, finished) = signed.map_err(writer_error)?;
@@ -142,7 +170,8 @@ const fn trusts_stamps(reread_every: u64, earlier: u64) -> bool {
     reread_every == 0 || !(earlier + 1).is_multiple_of(reread_every)
 }
 
-/// Reads the synced file back, decodes it and compares every hash.
+/// Reads the synced file back, decodes it and compares every hash. One that is encrypted is read with the key of this file,
+/// which is in memory until it is published: each of its bytes is authenticated and decoded, too.
 pub(super) fn prove(
     context: &Context,
     pending: &dyn Pending,
@@ -180,8 +209,12 @@ pub(super) fn publish(
     // The proof has just ended. A clock that was set back meanwhile does not put it before the backup.
     let Finished { manifest, stored_bytes, checksum, .. } = finished;
     let proven = context.clock.now().max(manifest.finished);
+    let (location, bytes, checksum) = match pending.encrypted() {
+        Some(file) => (location.encrypted(), file.bytes, file.checksum),
+        None => (location, *stored_bytes, checksum.clone()),
+    };
     pending.publish(&location, proven)?;
-    Ok(facts::of_archive(manifest, location, *stored_bytes, checksum.clone(), proven))
+    Ok(facts::of_archive(manifest, location, bytes, checksum, proven))
 }
 
 #[cfg(test)]

@@ -47,9 +47,12 @@ pub(super) fn run(context: &Context, job: &RegistrationJob) -> Result<Found> {
     let chain = Chain::open(readers).map_err(own)?;
     let workers = context.settings.compression_threads;
     chain.verify(workers, &|_done| ()).map_err(own)?;
-    let checksum = archive::verify_file(&reader, chain.archives().next(), workers, &|_done| ())
-        .map_err(own)?;
-    let (bytes, proven) = (reader.stored_bytes(), context.clock.now());
+    let root = chain.archives().next();
+    let mut checksum = archive::verify_file(&reader, root, workers, &|_done| ()).map_err(own)?;
+    if location.is_encrypted() {
+        checksum = reader.checksum(workers, &|_done| ()).map_err(own)?;
+    }
+    let (bytes, proven) = (reader.file_bytes(), context.clock.now());
     let facts = facts::of_archive(manifest, location.clone(), bytes, checksum, proven);
     let kind = if parent.is_some() { Kind::Incremental } else { Kind::Full };
     Ok(Found { kind, parent, facts })

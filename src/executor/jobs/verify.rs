@@ -6,7 +6,7 @@ use crate::catalog::{CatalogError, VerificationJob};
 use crate::domain::{Backup, Here, RunKind, RunResult, VerifyLevel, with_causes};
 use crate::executor::chain::location_of;
 use crate::executor::drill::cancelled_or;
-use crate::executor::verify::verify;
+use crate::executor::verify::{check_bytes, verify};
 use crate::executor::{Context, JobError, Result, chain, proof, scrub};
 use crate::failpoint;
 
@@ -36,8 +36,18 @@ pub(super) fn run(
     failpoint::at("verify-begins");
     let result = guarded(|| {
         job.chain.iter().try_for_each(|it| read_from_disk(context, it))?;
-        let chain = chain::open_for_job(&*context.storage, &job.chain, &cancel)?;
         let workers = context.settings.compression_threads;
+        let chain = match chain::open_for_job(&*context.storage, &job.chain, &cancel) {
+            Err(error) if error.is_about_key() => {
+                log::info!("verification of backup {id}: only its bytes are compared: {error}");
+                let mut chain = job.chain.iter();
+                chain.try_for_each(|it| {
+                    check_bytes(&*context.storage, it, workers, &cancel, &|_| ())
+                })?;
+                return Ok(scrub::known_level(&job.backup));
+            }
+            opened => opened?,
+        };
         Ok(verify(&chain, &job.chain, workers, &|_done, _total| ())?.level)
     });
     let result = result.map_err(|error| cancelled_or(error, &cancel));

@@ -41,6 +41,19 @@ fn what_is_no_public_key_signer_or_absolute_path_is_named_with_its_key() {
         assert!(error.contains(key), "{error}");
         assert!(!error.contains(&secret), "{error}");
     }
+    let (key, other) = (NewIdentity::generate().public(), NewIdentity::generate().public());
+    let both = "[encryption]\napplies_to = \"both\"\n";
+    let with_keys = format!("{both}recipients = [\"{key}\"]");
+    load(&(place(&format!("encrypt_to = [\"{key}\"]")) + &with_keys)).unwrap();
+    for (text, expected) in [
+        (both.to_owned(), "encryption.applies_to"),
+        (place("encrypt_to = []") + &with_keys, "places[0] (nas): encrypt_to"),
+        (place(&format!("encrypt_to = [\"{other}\"]")) + &with_keys, "places[0] (nas): encrypt_to"),
+    ] {
+        let error = load(&text).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+    }
+    assert_eq!(load(&with_keys).unwrap().archive_recipients(), [key]);
     for text in ["cipher = \"rot13\"", "applies_to = \"all\""] {
         load(&format!("[encryption]\n{text}")).unwrap_err();
     }

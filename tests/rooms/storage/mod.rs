@@ -2,6 +2,7 @@
 
 mod conformance;
 mod disk;
+mod encrypted;
 mod keystone;
 mod local;
 mod memory;
