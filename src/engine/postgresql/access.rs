@@ -8,12 +8,15 @@ use super::server_info::ServerInfo;
 use crate::domain::FailureCode;
 use crate::engine::{EngineError, Result};
 
-/// One example of each kind. Members of extensions are not dumped.
+/// One example of each kind. Of an extension's tables, only those that it asks for are dumped.
 const QUERY: &str = "
+WITH undumped AS (SELECT objid FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
+  WHERE d.classid = 'pg_class'::regclass AND d.deptype = 'e' AND d.objid <> ALL (coalesce(e.extconfig, '{}')))
 SELECT json_build_object(
   'policy', (SELECT min(format('%I.%I', n.nspname, c.relname))
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-    WHERE c.relkind IN ('r', 'p') AND c.relrowsecurity AND row_security_active(c.oid)),
+    WHERE c.relkind IN ('r', 'p') AND c.relrowsecurity AND row_security_active(c.oid)
+    AND c.oid NOT IN (SELECT objid FROM undumped)),
   'large_object', (SELECT min(oid::text) FROM pg_largeobject_metadata
     WHERE current_setting('lo_compat_privileges') = 'off' AND NOT pg_has_role(lomowner, 'USAGE')
     AND NOT EXISTS (SELECT FROM aclexplode(lomacl) acl WHERE acl.privilege_type = 'SELECT'
@@ -22,8 +25,7 @@ SELECT json_build_object(
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE c.relkind IN ('r', 'p', 'S') AND n.nspname NOT LIKE 'pg\\_%' AND n.nspname <> 'information_schema'
     AND NOT (has_table_privilege(c.oid, 'SELECT') AND has_schema_privilege(n.oid, 'USAGE'))
-    AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid
-      AND d.deptype = 'e')))";
+    AND c.oid NOT IN (SELECT objid FROM undumped)))";
 
 #[derive(Debug, Deserialize)]
 struct Unreadable {

@@ -9,6 +9,7 @@ mod client;
 mod cluster;
 mod drill;
 mod dump_loader;
+mod extensions;
 mod faults;
 mod load;
 mod locale_provider;

@@ -6,6 +6,7 @@
 use serde::Deserialize;
 
 use super::client::Client;
+use super::extensions;
 use super::server_info::ServerInfo;
 use crate::domain::LeftOut;
 use crate::engine::Result;
@@ -105,7 +106,9 @@ pub(super) struct Unseen {
 impl Unseen {
     /// `client` is connected to `database`.
     pub(super) fn query(client: &Client, database: &str, info: &ServerInfo) -> Result<Self> {
-        let mut unseen = Self { statements: String::new(), left_out: client.query(LEFT_OUT)? };
+        let mut left_out: Vec<LeftOut> = client.query(LEFT_OUT)?;
+        left_out.extend(client.query::<Vec<LeftOut>>(extensions::LEFT_OUT)?);
+        let mut unseen = Self { statements: String::new(), left_out };
         if !info.superuser {
             unseen.add_hidden(client, info)?;
         }

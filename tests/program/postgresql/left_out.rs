@@ -172,6 +172,57 @@ fn an_index_that_failed_and_a_version_of_an_extension_and_a_subscription_that_ru
     assert_eq!(named.matches("the comment on").count(), 1, "{named}");
 }
 
+#[test]
+fn what_belongs_to_an_extension_and_is_in_no_dump_is_named() {
+    let settings = "shared_preload_libraries = 'pg_trgm, pg_stat_statements'\n".to_owned();
+    let server = Postgres::with(&Setup { settings, ..Setup::default() });
+    server.sql(
+        "postgres",
+        "CREATE EXTENSION pg_trgm; CREATE EXTENSION hstore; CREATE EXTENSION pg_stat_statements;
+         CREATE TABLE note(id serial, t text); INSERT INTO note(t) VALUES ('x'); CREATE TABLE empty(id int);
+         CREATE TABLE kept(id int); INSERT INTO kept VALUES (1);
+         CREATE TRIGGER mine BEFORE UPDATE ON kept FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger();
+         ALTER EXTENSION hstore ADD TABLE note; ALTER EXTENSION hstore ADD SEQUENCE note_id_seq;
+         ALTER EXTENSION hstore ADD TABLE empty; ALTER EXTENSION hstore ADD TABLE kept;
+         UPDATE pg_extension SET extconfig = ARRAY['kept'::regclass], extcondition = '{\"\"}' WHERE extname = 'hstore';
+         CREATE ROLE coffer LOGIN; GRANT pg_monitor TO coffer;",
+    );
+    let reader =
+        source(&server, "user = \"coffer\", method = \"logical\", databases = [\"postgres\"]");
+    let coffer = coffer_for(&server, LOGICAL)
+        .instance_of("read", "postgresql", &reader, "quick")
+        .allow_warning("would fail now")
+        .start();
+    let text = doctor(&coffer);
+    // What an extension asks for is dumped, and has to be read.
+    assert!(text.contains("the role coffer may not read public.kept"), "{text}");
+    let row = coffer.admin().full(NAME);
+    let names = |row: &Value| -> Vec<String> {
+        let list = row["left_out"].as_array().unwrap().iter();
+        let ours = list.filter_map(|it| it["what"].as_str()?.strip_suffix(" in database postgres"));
+        ours.map(str::to_owned).collect()
+    };
+    let named = names(&row);
+    let trigram = "extension pg_trgm and what needs it, where its library is not loaded";
+    let expected = [
+        "the rows of table public.note",
+        "the position of sequence public.note_id_seq",
+        "trigger mine of table public.kept",
+        trigram,
+    ];
+    assert_eq!(named, expected);
+    for what in &named {
+        assert!(text.contains(&format!("left out: {what} in database postgres: ")), "{text}");
+    }
+    server.sql(
+        "postgres",
+        "GRANT SELECT ON kept TO coffer; ALTER TABLE empty ENABLE ROW LEVEL SECURITY",
+    );
+    // Who may not read a table does not know that there is nothing in it.
+    let unsure = names(&coffer.admin().full("read"));
+    assert!(unsure.contains(&"the rows of table public.empty".to_owned()), "{unsure:?}");
+}
+
 fn plant_for_a_reader(server: &Postgres) {
     server.sql(
         "postgres",
