@@ -8,11 +8,16 @@ use crate::engine::{EngineError, Result};
 /// How every user begins in the answer.
 const USER: &str = "user ";
 
+/// How the server refuses to say it.
+const DENIED: &str = "NOPERM";
+
+const WHY: &str = "a snapshot holds keys and functions: ACL SAVE or CONFIG REWRITE writes them to a file; keep a copy of it";
+
 /// The user that every server has, and what it may do there unless somebody changed it.
 const DEFAULT: &str = "default";
 const EVERYTHING: [&str; 4] = ["on", "nopass", "~*", "+@all"];
 
-/// The users that somebody made or changed, if the server says so.
+/// The users that somebody made or changed. There are some if one is used here.
 pub(super) fn left_out(client: &Client<'_>, cancel: &Cancel) -> Result<Option<LeftOut>> {
     let answer = client.tool().args(["ACL", "LIST"]).timeout(ANSWER_TIMEOUT).output(cancel);
     let answer = match answer {
@@ -21,10 +26,16 @@ pub(super) fn left_out(client: &Client<'_>, cancel: &Cancel) -> Result<Option<Le
         answer => answer.unwrap_or_default(),
     };
     let text = String::from_utf8_lossy(&answer);
+    let is_listed = text.lines().any(|line| line.starts_with(USER));
+    if !is_listed && (client.server.user.is_some() || text.contains(DENIED)) {
+        return Ok(Some(LeftOut::new(
+            "the users",
+            format!("{WHY}. This user may not see which there are: +acl|list lets it"),
+        )));
+    }
     let names = own_users(&text);
-    let why = "a snapshot holds keys and functions: ACL SAVE or CONFIG REWRITE writes them to a file; keep a copy of it";
     let what = format!("the users {}", names.join(", "));
-    Ok((!names.is_empty()).then(|| LeftOut::new(what, why)))
+    Ok((!names.is_empty()).then(|| LeftOut::new(what, WHY)))
 }
 
 fn own_users(answer: &str) -> Vec<&str> {
