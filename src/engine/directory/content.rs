@@ -119,7 +119,7 @@ impl ReadAttempt<'_> {
 }
 
 /// Whether anything can be read of a file.
-pub(super) fn has_content(file: &OwnedFd) -> Result<bool, Errno> {
+fn has_content(file: &OwnedFd) -> Result<bool, Errno> {
     let mut byte = [0_u8];
     match pread(file, &mut byte, 0) {
         Ok(length) => Ok(length > 0),
@@ -127,6 +127,15 @@ pub(super) fn has_content(file: &OwnedFd) -> Result<bool, Errno> {
         Err(Errno::AGAIN | Errno::INTR | Errno::NXIO | Errno::SPIPE) => Ok(false),
         Err(error) => Err(error),
     }
+}
+
+/// Whether a file that was empty as `found` can be read all the same, although nobody wrote to it since.
+pub(super) fn hides_its_length(file: &OwnedFd, found: &FileStat) -> Result<bool, Errno> {
+    if found.size > 0 || !has_content(file)? {
+        return Ok(false);
+    }
+    let later = stat_open(file.as_fd())?;
+    Ok(later.size == 0 && later.ctime_ns == found.ctime_ns)
 }
 
 /// The metadata of an open file that is about to be read. If the file was changed within the last tick of the
@@ -154,4 +163,25 @@ pub(super) fn stat_after_tick(file: BorrowedFd<'_>) -> Result<(FileStat, bool), 
     }
     let later = stat_open(file)?;
     Ok((later, later.same_content(&found)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{File, OpenOptions};
+    use std::io::Write as _;
+
+    use super::*;
+
+    #[test]
+    fn a_file_that_was_written_to_meanwhile_is_not_called_one_of_unknown_length() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let open = OwnedFd::from(File::open(file.path()).unwrap());
+        let (found, _shows) = stat_after_tick(open.as_fd()).unwrap();
+        assert_eq!(hides_its_length(&open, &found), Ok(false));
+        OpenOptions::new().append(true).open(file.path()).unwrap().write_all(b"more").unwrap();
+        assert_eq!(hides_its_length(&open, &found), Ok(false));
+        let kernels = OwnedFd::from(File::open("/proc/version").unwrap());
+        let found = stat_open(kernels.as_fd()).unwrap();
+        assert_eq!((found.size, hides_its_length(&kernels, &found)), (0, Ok(true)));
+    }
 }

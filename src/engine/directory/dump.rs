@@ -9,7 +9,7 @@ use rustix::io::Errno;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::content::{ReadAttempt, has_content, stat_after_tick};
+use super::content::{ReadAttempt, hides_its_length, stat_after_tick};
 use super::extents::extents;
 use super::inode_flags::InodeFlags;
 use super::options::Options;
@@ -275,7 +275,7 @@ impl Dump<'_> {
             made.stamp = found.stamp(self.began_ns).filter(|_| has_stamp);
             let trust = self.trust_stamps && made.stamp.is_some();
             if self.intake.entry(&made, trust)? == NeedsContent::No {
-                if found.size == 0 && has_content(file).map_err(PourError::Read)? {
+                if hides_its_length(file, &found).map_err(PourError::Read)? {
                     self.changed(path, LENGTH_UNKNOWN);
                 }
                 return Ok(found);
