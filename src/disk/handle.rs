@@ -3,7 +3,7 @@
 
 use std::fs::{File, Metadata};
 use std::io;
-use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use rustix::fs::{AtFlags, Gid, Mode, OFlags, Uid, chmod, chownat, openat};
@@ -11,6 +11,12 @@ use rustix::fs::{AtFlags, Gid, Mode, OFlags, Uid, chmod, chownat, openat};
 /// A file, folder or link, whatever its permissions are.
 #[derive(Debug)]
 pub struct Handle(File);
+
+impl AsFd for Handle {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
 
 impl Handle {
     /// What is at `name` in an open folder; a symbolic link there is opened itself.

@@ -7,12 +7,14 @@ mod tree;
 
 use std::ffi::OsStr;
 use std::fs::{File, OpenOptions};
-use std::io;
+use std::io::{self, Read as _};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, RenameFlags, StatVfs, StatxFlags, openat, statx};
+use rustix::fs::{
+    AtFlags, CWD, Mode, OFlags, RenameFlags, StatVfs, StatxFlags, makedev, openat, statx,
+};
 use rustix::io::Errno;
 
 pub use handle::Handle;
@@ -34,13 +36,41 @@ pub struct Mount {
 }
 
 impl Mount {
+    /// That of what `path` leads to.
     pub fn of(path: &Path) -> io::Result<Self> {
-        let device = std::fs::metadata(path)?.dev();
-        let found = statx(CWD, path, AtFlags::empty(), StatxFlags::MNT_ID).ok();
-        let says_id = |mask| StatxFlags::from_bits_retain(mask).contains(StatxFlags::MNT_ID);
-        let id = found.filter(|it| says_id(it.stx_mask)).map(|it| it.stx_mnt_id);
-        Ok(Self { device, id })
+        Self::find(CWD, path, AtFlags::empty())
     }
+
+    /// That of `name` in an open folder; of a link, where the link itself is.
+    pub fn of_name(folder: impl AsFd, name: impl AsRef<Path>) -> io::Result<Self> {
+        Self::find(folder, name.as_ref(), AtFlags::SYMLINK_NOFOLLOW)
+    }
+
+    /// That of what is open.
+    pub fn of_open(file: impl AsFd) -> io::Result<Self> {
+        Self::find(file, Path::new(""), AtFlags::EMPTY_PATH)
+    }
+
+    fn find(folder: impl AsFd, path: &Path, flags: AtFlags) -> io::Result<Self> {
+        let found = statx(folder, path, flags, StatxFlags::MNT_ID)?;
+        let device = makedev(found.stx_dev_major, found.stx_dev_minor);
+        let says_id = StatxFlags::from_bits_retain(found.stx_mask).contains(StatxFlags::MNT_ID);
+        Ok(Self { device, id: says_id.then_some(found.stx_mnt_id) })
+    }
+}
+
+/// The longest file that is read whole without being asked how long it is: an id, a secret, a record.
+const SMALL: u64 = 64 << 10;
+
+/// The text of a small regular file. Anything else at `path`, and a longer file, is an error; nothing waits for it.
+pub fn read_small(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    let file = open_regular(path, OpenOptions::new().read(true))?;
+    file.take(SMALL + 1).read_to_string(&mut text)?;
+    if u64::try_from(text.len()).is_ok_and(|length| length <= SMALL) {
+        return Ok(text);
+    }
+    Err(io::Error::new(io::ErrorKind::InvalidData, "it is far too long"))
 }
 
 /// Opens the regular file at `path` with these options. Anything else there is refused, without waiting for it: a device, a

@@ -10,6 +10,7 @@ use sha2::{Digest as _, Sha256};
 use tempfile::NamedTempFile;
 
 use crate::config::{AuthMode, Config};
+use crate::disk;
 use crate::domain::{Caller, ProjectId, Role};
 use crate::executor::Context;
 
@@ -59,7 +60,7 @@ pub(super) fn make_first(config: &Config, context: &Context) -> Result<(), Serve
     let path = config.data_dir.join(ADMIN_TOKEN);
     let failed = |source| ServerError::Token { file: path.display().to_string(), source };
     // A catalog that was lost does not know the token that clients have.
-    let (token, action) = match std::fs::read_to_string(&path) {
+    let (token, action) = match disk::read_small(&path) {
         Ok(secret) if !secret.trim().is_empty() => (NewToken(secret.trim().to_owned()), "kept the"),
         _ => (NewToken::generate().map_err(failed)?, "made an"),
     };

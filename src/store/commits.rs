@@ -27,11 +27,17 @@ impl Mark {
         }
         (self.commits < before.commits).then_some("an older one was written over it")
     }
+
+    /// The mark after this many commits.
+    pub(super) fn after(self, commits: i64) -> Self {
+        Self { commits: self.commits.max(commits), ..self }
+    }
 }
 
-/// One more commit, in the transaction that it is about.
-pub(super) fn count(db: &Connection) -> rusqlite::Result<()> {
-    db.prepare_cached("UPDATE written SET commits = commits + 1")?.execute([]).map(drop)
+/// Counts one more commit, in the transaction that it is about, and returns how many there are with it.
+pub(super) fn count(db: &Connection) -> rusqlite::Result<i64> {
+    let statement = "UPDATE written SET commits = commits + 1 RETURNING commits";
+    db.prepare_cached(statement)?.query_row([], |row| row.get(0))
 }
 
 /// The mark, or `None` in a catalog of before there was one.
@@ -45,40 +51,46 @@ fn mark(db: &Connection) -> rusqlite::Result<Option<Mark>> {
     statement.query_row([], read).optional()
 }
 
-/// The database file by itself, whatever its log says.
+/// Reads the mark again and again, each time from the disk.
 #[derive(Debug)]
-pub(super) struct MainFile {
+pub(super) struct MarkReader {
     place: Place,
+    open: fn(&Place) -> rusqlite::Result<Connection>,
     /// It stays open, because each one reads the whole schema first.
     db: Mutex<Option<Connection>>,
 }
 
-impl MainFile {
-    pub(super) fn at(place: Place) -> Self {
-        Self { place, db: Mutex::default() }
+impl MarkReader {
+    /// Of the database as every reader sees it.
+    pub(super) fn of_database(place: Place) -> Self {
+        Self { place, open: Place::read_once, db: Mutex::default() }
     }
 
-    /// Reads the mark from the disk. A checkpoint may be writing at the same time.
-    pub(super) fn mark(&self) -> rusqlite::Result<Option<Mark>> {
+    /// Of the file by itself, whatever its log says. A checkpoint may be writing to it at the same time.
+    pub(super) fn of_file(place: Place) -> Self {
+        Self { place, open: Place::open_without_log, db: Mutex::default() }
+    }
+
+    pub(super) fn read(&self) -> rusqlite::Result<Option<Mark>> {
         let mut open = self.db.lock();
         if let Some(db) = open.as_ref() {
-            // It takes the file for one that never changes, and would answer from memory.
+            // SQLite would answer from memory if it does not see that the file was changed.
             let found = db.execute_batch("PRAGMA shrink_memory").and_then(|()| mark(db));
             if let Ok(Some(_)) = found {
                 return found;
             }
         }
         *open = None;
-        let db = self.place.open_without_log()?;
+        let db = (self.open)(&self.place)?;
         let found = mark(&db)?;
         *open = Some(db);
         Ok(found)
     }
 
-    /// As [`Self::mark`], with nothing of it remembered from before.
-    pub(super) fn mark_again(&self) -> rusqlite::Result<Option<Mark>> {
+    /// The same, with nothing of it remembered from before.
+    pub(super) fn read_anew(&self) -> rusqlite::Result<Option<Mark>> {
         *self.db.lock() = None;
-        self.mark()
+        self.read()
     }
 }
 
@@ -100,7 +112,7 @@ fn has_own_log(place: &Place) -> Result<bool> {
     let whole = || place.read_once().and_then(|db| mark(&db));
     let Some(before) = whole()? else { return Ok(true) };
     let logged = commits_in(&path).map_err(|source| unreachable(&path, source))?;
-    let main = MainFile::at(place.clone()).mark()?;
+    let main = MarkReader::of_file(place.clone()).read()?;
     let Some(after) = whole()? else { return Ok(true) };
     // Without a mark in the file itself, all of its commits are still in the log.
     let (is_same, commits) = main.map_or((true, 0), |it| (it.catalog == after.catalog, it.commits));

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use parking_lot::Mutex;
 use rusqlite::ErrorCode;
 
-use super::commits::{MainFile, Mark};
+use super::commits::{Mark, MarkReader};
 use super::place::Place;
 use super::{Result, StoreError};
 
@@ -22,9 +22,8 @@ pub(super) struct OpenedFile {
     log: OnceLock<(u64, u64)>,
     /// The greatest length that it was seen with. SQLite never makes it shorter.
     length: AtomicU64,
-    main: MainFile,
-    /// The newest mark that the file itself was seen with.
-    mark: Mutex<Option<Mark>>,
+    /// The newest mark that the file itself was seen with, and that the database was.
+    marks: [SeenMark; 2],
     /// Whether it was ever shorter. That it is as long again says that somebody wrote it, and not what.
     was_cut: AtomicBool,
     /// What the last check of its place found, if it was gone.
@@ -37,6 +36,48 @@ fn id_of(metadata: &Metadata) -> (u64, u64) {
     (metadata.dev(), metadata.ino())
 }
 
+/// The newest mark that was read in one way.
+#[derive(Debug)]
+struct SeenMark {
+    reader: MarkReader,
+    seen: Mutex<Option<Mark>>,
+}
+
+impl SeenMark {
+    fn by(reader: MarkReader) -> Self {
+        Self { reader, seen: Mutex::default() }
+    }
+
+    /// What is wrong with the mark that is there now, if anything is, also when it is read once more.
+    fn why_other(&self) -> Option<&'static str> {
+        // Nobody notes a newer one between reading and comparing.
+        let mut seen = self.seen.lock();
+        compare(&mut seen, &self.reader.read())
+            .and_then(|_why| compare(&mut seen, &self.reader.read_anew()))
+    }
+}
+
+fn compare(
+    seen: &mut Option<Mark>,
+    found: &rusqlite::Result<Option<Mark>>,
+) -> Option<&'static str> {
+    const OTHER: &str = "something else was written over it";
+    match (found, seen.as_ref()) {
+        (Ok(Some(now)), Some(before)) if let Some(why) = now.why_not_after(before) => Some(why),
+        (Ok(Some(now)), _) => {
+            *seen = Some(now.clone());
+            None
+        }
+        // A catalog of before there was a mark.
+        (Ok(None), None) => None,
+        (Ok(None), Some(_)) => Some(OTHER),
+        (Err(error), _) => {
+            let is_other = error.sqlite_error_code() == Some(ErrorCode::NotADatabase);
+            is_other.then_some(OTHER)
+        }
+    }
+}
+
 impl OpenedFile {
     /// The file in this place now.
     pub(super) fn at(place: Place) -> Result<Self> {
@@ -47,8 +88,8 @@ impl OpenedFile {
             id: id_of(&metadata),
             log: OnceLock::new(),
             length: AtomicU64::new(metadata.len()),
-            main: MainFile::at(place.clone()),
-            mark: Mutex::default(),
+            marks: [MarkReader::of_file, MarkReader::of_database]
+                .map(|of| SeenMark::by(of(place.clone()))),
             was_cut: AtomicBool::new(false),
             moved: Mutex::default(),
             overwritten: OnceLock::new(),
@@ -94,35 +135,21 @@ impl OpenedFile {
         }
     }
 
-    /// Looks whether the file itself has what SQLite wrote there. What was once found is true until the next start:
-    /// what connections remember of it is of before and after.
-    pub(super) fn check_content(&self) {
+    /// Looks whether it has what SQLite wrote there. What was once found is true until the next start: what connections
+    /// remember of it is of before and after.
+    fn check_content(&self) {
         if self.overwritten.get().is_none()
-            && let Some(why) = self.why_other(&self.main.mark())
-            && self.why_other(&self.main.mark_again()).is_some()
+            && let Some(why) = self.marks.iter().find_map(SeenMark::why_other)
         {
             self.overwritten.get_or_init(|| why);
         }
     }
 
-    /// What is wrong with a file that has this mark.
-    fn why_other(&self, found: &rusqlite::Result<Option<Mark>>) -> Option<&'static str> {
-        const OTHER: &str = "something else was written over it";
-        let mut seen = self.mark.lock();
-        match (found, seen.as_ref()) {
-            (Ok(Some(now)), Some(before)) if let Some(why) = now.why_not_after(before) => Some(why),
-            (Ok(Some(now)), _) => {
-                *seen = Some(now.clone());
-                None
-            }
-            // A catalog of before there was a mark.
-            (Ok(None), None) => None,
-            (Ok(None), Some(_)) => Some(OTHER),
-            (Err(error), _) => {
-                let is_other = error.sqlite_error_code() == Some(ErrorCode::NotADatabase);
-                is_other.then_some(OTHER)
-            }
-        }
+    /// There are this many commits now.
+    pub(super) fn note_commits(&self, commits: i64) {
+        let [_file, database] = &self.marks;
+        let mut seen = database.seen.lock();
+        *seen = seen.take().map(|mark| mark.after(commits));
     }
 
     /// Whether the last check found it gone.

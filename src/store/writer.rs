@@ -170,7 +170,7 @@ fn commit_together(db: &Connection, waiting: &mut VecDeque<Write>, file: &Opened
             }
         }
     }
-    match commit(db, changes) {
+    match commit(db, changes, file) {
         Ok(()) => {
             // What may have gone to a file that nobody will find again is not said to be there.
             file.check_place();
@@ -186,11 +186,12 @@ fn commit_together(db: &Connection, waiting: &mut VecDeque<Write>, file: &Opened
 }
 
 /// Commits, and counts the commit if anything was changed since there were so many `changes`.
-fn commit(db: &Connection, changes: u64) -> rusqlite::Result<()> {
-    if db.total_changes() != changes {
-        commits::count(db)?;
+fn commit(db: &Connection, changes: u64, file: &OpenedFile) -> rusqlite::Result<()> {
+    if db.total_changes() == changes {
+        return db.execute_batch("COMMIT");
     }
-    db.execute_batch("COMMIT")
+    let commits = commits::count(db)?;
+    db.execute_batch("COMMIT").inspect(|()| file.note_commits(commits))
 }
 
 /// Makes one write so that its failure takes back only its own changes.

@@ -193,3 +193,78 @@ fn a_data_directory_that_is_unmounted_is_missed_until_it_is_mounted_again(
     server.terminate();
     mounted.unmount();
 }
+
+/// A folder that is mounted somewhere below the data directory, with what it holds.
+struct Planted {
+    precious: tempfile::TempDir,
+    at: PathBuf,
+}
+
+impl Planted {
+    fn at(at: PathBuf) -> Self {
+        let precious = tempfile::tempdir().unwrap();
+        std::fs::create_dir(precious.path().join("folder")).unwrap();
+        write_file(&precious.path().join("folder/file"), "precious");
+        let at = at.join(precious.path().file_name().unwrap());
+        std::fs::create_dir_all(&at).unwrap();
+        succeed(Command::new("mount").arg("--bind").args([precious.path(), &at]));
+        Self { precious, at }
+    }
+
+    fn assert_untouched(&self) {
+        assert!(self.precious.path().join("folder/file").exists());
+    }
+}
+
+impl Drop for Planted {
+    /// Wherever it is by now: it moves with the folder that it is in.
+    fn drop(&mut self) {
+        let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap();
+        let points = mounts.lines().filter_map(|line| line.split(' ').nth(1));
+        let name = self.at.file_name().and_then(|it| it.to_str()).unwrap();
+        for point in points.filter(|it| it.ends_with(name)) {
+            drop(Command::new("umount").args(["--quiet", "--lazy", point]).status());
+        }
+    }
+}
+
+/// A bind mount shows the same filesystem, so that its device does not tell it from a folder.
+#[test]
+fn what_is_mounted_inside_of_a_restored_instance_stays_when_that_is_deleted() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut server = server_over(folder.path(), |it| {
+        it.setting("storage.trash_window_s", "0").allow_warning("something is mounted here")
+    });
+    let client = server.admin();
+    let restored = client.restored_instance(&client.full("shop"));
+    let above = restored.parent().unwrap().to_owned();
+    let planted = Planted::at(above.clone());
+    let id = above.file_name().unwrap().to_str().unwrap().to_owned();
+    client.delete(&format!("instances/{id}")).with_status(202);
+    let log = server.log();
+    wait_until("the removal to be refused", || {
+        log.text()
+            .contains("something is mounted here, and what it holds is not removed")
+            .then_some(())
+    });
+    planted.assert_untouched();
+    server.terminate();
+}
+
+#[test]
+fn a_start_with_something_mounted_in_the_leftovers_of_a_killed_process_is_refused_and_names_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut server = server_over(folder.path(), |it| it);
+    server.terminate();
+    let planted = Planted::at(server.data_dir().join("tmp/.coffer-spool-x"));
+    let refused = server.run(&["serve"]);
+    let text = stderr_of(&refused);
+    assert_eq!(refused.status.code(), Some(1), "{text}");
+    assert!(
+        text.contains("something is mounted here") && text.contains("tmp/.coffer-spool-x"),
+        "{text}"
+    );
+    planted.assert_untouched();
+    drop(planted);
+    server.restart();
+}

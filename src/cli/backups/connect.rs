@@ -1,13 +1,13 @@
 //! Reaching the server of this machine, or the one that the environment names.
 
 use std::env;
-use std::fs;
 use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use crate::cli::error::{CommandError, Result};
 use crate::client::{Client, ClientError, Connection};
 use crate::config::{AuthMode, Config};
+use crate::disk;
 use crate::server;
 use crate::wire::Health;
 
@@ -103,7 +103,7 @@ fn token(config: &Config, elsewhere: bool) -> Result<(String, bool), String> {
         return Ok((String::new(), !elsewhere));
     }
     let path = config.data_dir.join(server::ADMIN_TOKEN);
-    match fs::read_to_string(&path) {
+    match disk::read_small(&path) {
         Ok(secret) if !elsewhere => Ok((secret.trim().to_owned(), true)),
         Ok(_) => Err("its token is not on this machine".to_owned()),
         Err(error) if error.kind() == ErrorKind::NotFound => Err(format!(

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
-use crate::disk::{self, Handle};
+use crate::disk::{self, Handle, Mount};
 use crate::storage::{Result, StorageError};
 
 /// Folders are private to their owner, because archives hold whole databases.
@@ -104,6 +104,16 @@ impl Folder {
     pub(super) fn own_metadata(&self) -> Result<Metadata> {
         let handle = self.fd.try_clone().map(File::from);
         handle.and_then(|it| it.metadata()).map_err(failed("inspecting", &self.path))
+    }
+
+    /// The mount that it is in.
+    pub(super) fn mount(&self) -> Result<Mount> {
+        Mount::of_open(self).map_err(failed("inspecting", &self.path))
+    }
+
+    /// The mount of `name`, without following it.
+    pub(super) fn mount_of(&self, name: &OsStr) -> Result<Mount> {
+        Mount::of_name(self, name).map_err(failed("inspecting", &self.path_of(name)))
     }
 
     /// The metadata of `name`, without following it; `None`: it certainly does not exist.

@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use super::folder::{Folder, failed};
 use super::layout::{self, Layout};
+use crate::disk;
 use crate::domain::Timestamp;
 use crate::storage::{Result, StorageError};
 
@@ -81,8 +82,8 @@ pub(super) fn make_folder(layout: &Layout) -> Result<FolderId> {
 
 /// What is remembered. `None`: nothing, or nothing that can be read.
 pub(super) fn read(layout: &Layout) -> Result<Option<KnownArchives>> {
-    match std::fs::read(&layout.archives_id) {
-        Ok(json) => Ok(serde_json::from_slice(&json)
+    match disk::read_small(&layout.archives_id) {
+        Ok(json) => Ok(serde_json::from_str(&json)
             .inspect_err(|error| {
                 log::warn!("{} is not used: {error}", layout.archives_id.display());
             })

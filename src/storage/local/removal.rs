@@ -2,9 +2,9 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io;
-use std::os::unix::fs::MetadataExt as _;
 
 use super::folder::{Folder, failed};
+use crate::disk::Mount;
 use crate::storage::Result;
 
 /// How many folders deep a removal descends, with one open file each. Deeper ones are moved up first.
@@ -15,8 +15,8 @@ const DEEPEST: usize = 24;
 /// interrupted leaves such names to the next one.
 pub(super) fn remove(top: &Folder, name: &OsStr, stem: &str) -> Result<u64> {
     let pending = vec![name.to_owned()];
-    let device = top.own_metadata()?.dev();
-    let mut removal = Removal { top, device, stem, next: 0, pending, bytes: 0 };
+    let mount = top.mount()?;
+    let mut removal = Removal { top, mount, stem, next: 0, pending, bytes: 0 };
     while let Some(name) = removal.pending.pop() {
         removal.entry(top, &name, 0)?;
     }
@@ -26,7 +26,7 @@ pub(super) fn remove(top: &Folder, name: &OsStr, stem: &str) -> Result<u64> {
 struct Removal<'a> {
     top: &'a Folder,
     /// What is mounted below `top` is not removed.
-    device: u64,
+    mount: Mount,
     stem: &'a str,
     /// The number of the next folder that is moved up.
     next: u64,
@@ -43,9 +43,8 @@ impl Removal<'_> {
             self.bytes = self.bytes.saturating_add(metadata.len());
             return Ok(());
         }
-        if metadata.dev() != self.device {
-            let why =
-                "another filesystem is mounted here, and what it holds is not removed; unmount it";
+        if folder.mount_of(name)? != self.mount {
+            let why = "something is mounted here, and what it holds is not removed; unmount it";
             return Err(failed("removing", &folder.path_of(name))(io::Error::other(why)));
         }
         let inner = folder.open_writable_folder(name)?;

@@ -226,6 +226,40 @@ fn a_catalog_that_is_written_over_under_a_running_server_takes_no_new_work(
     assert_eq!(without_times(listed), without_times(rows));
 }
 
+/// With a tool of SQLite's own, which writes through the log, or with `cp` while the log is empty.
+#[rstest]
+fn an_older_copy_that_another_program_puts_in_is_noticed_at_once(
+    #[values(false, true)] by_sqlite: bool,
+) {
+    let mut fixture = Fixture::with(|builder| {
+        ["removed or replaced", "not remembered", "cannot claim", "is damaged", "malformed"]
+            .into_iter()
+            .fold(builder, Builder::allow_warning)
+    });
+    let client = fixture.client();
+    let catalog = fixture.path("catalog.db");
+    let first = client.full("shop");
+    let (live, copy) = (rusqlite::Connection::open(&catalog).unwrap(), fixture.path("copy.db"));
+    live.execute("VACUUM INTO ?1", [copy.to_str().unwrap()]).unwrap();
+    let rows = vec![client.full("blog"), first];
+    let body = json!({"backup": {"name": "no", "instance": client.instance_id("shop")}});
+    if by_sqlite {
+        let restore = format!(".restore '{}'", copy.display());
+        crate::support::succeed(std::process::Command::new("sqlite3").arg(&catalog).arg(restore));
+    } else {
+        live.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_row| Ok(())).unwrap();
+        let file = std::fs::File::options().write(true).open(&catalog).unwrap();
+        file.write_all_at(&std::fs::read(&copy).unwrap(), 0).unwrap();
+    }
+    client.post("backups", &body).fault(503);
+    drop(live);
+    fixture.server.kill();
+    fixture.server.remove_catalog();
+    fixture.server.restart();
+    let listed: Vec<Value> = fixture.client().all("backups", "backups");
+    assert_eq!(without_times(listed), without_times(rows));
+}
+
 /// What is newer than the copy is in the log, and nothing is lost.
 #[test]
 fn a_copy_of_the_catalog_that_is_put_over_the_same_file_changes_nothing() {

@@ -202,7 +202,7 @@ fn what_belongs_to_an_extension_and_is_in_no_dump_is_named() {
         let ours = list.filter_map(|it| it["what"].as_str()?.strip_suffix(" in database postgres"));
         ours.map(str::to_owned).collect()
     };
-    let named = names(&row);
+    let found = names(&row);
     let trigram = "extension pg_trgm and what needs it, where its library is not loaded";
     let expected = [
         "the rows of table public.note",
@@ -210,8 +210,8 @@ fn what_belongs_to_an_extension_and_is_in_no_dump_is_named() {
         "trigger mine of table public.kept",
         trigram,
     ];
-    assert_eq!(named, expected);
-    for what in &named {
+    assert_eq!(found, expected);
+    for what in &found {
         assert!(text.contains(&format!("left out: {what} in database postgres: ")), "{text}");
     }
     server.sql(
