@@ -3,7 +3,7 @@
 #
 #   tests/bench.sh                  the short form: under four minutes once everything is built
 #   tests/bench.sh --long           1 GiB, a million rows, five rounds: for publishing (about an hour)
-#   tests/bench.sh --only sqlite    or tree, large, api, console, attacks, footprint, postgresql, mariadb, redis; several with commas
+#   tests/bench.sh --only sqlite    or tree, large, api, console, scheduler, attacks, footprint, postgresql, mariadb, redis; several with commas
 #   tests/bench.sh --only soak      ten minutes of everything at once, killed every minute; --minutes 2 for a look
 #   tests/bench.sh --rounds 3
 #   tests/bench.sh --publish        also writes tests/bench/results.md

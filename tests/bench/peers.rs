@@ -31,6 +31,7 @@ mod readers;
 #[expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a harness of tests")]
 mod redis;
 mod report;
+mod scheduler;
 mod seed;
 mod server;
 mod soak;
@@ -48,10 +49,11 @@ type Outcome<T> = Result<T, Box<dyn Error>>;
 /// A part of the bench, which measures in a folder of its own.
 type Part = fn(&Path, &Options, &mut Results) -> Outcome<()>;
 
-const PARTS: [(&str, Part); 11] = [
+const PARTS: [(&str, Part); 12] = [
     ("footprint", footprint::rows),
     ("api", api::rows),
     ("console", pages::rows),
+    ("scheduler", scheduler::rows),
     ("attacks", attacks::rows),
     (SOAK, soak::rows),
     ("sqlite", contest::sqlite),
