@@ -119,7 +119,7 @@ impl Catalog {
     }
 }
 
-fn open_alerts(db: Records<'_>) -> Result<Vec<Alert>> {
+pub(super) fn open_alerts(db: Records<'_>) -> Result<Vec<Alert>> {
     Ok(db.open_alerts()?.into_iter().filter_map(read).collect())
 }
 

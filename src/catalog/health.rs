@@ -1,10 +1,7 @@
 //! What is wrong, with the server and with each instance.
 
 use std::cmp::Reverse;
-use std::collections::HashMap;
 use std::time::Duration;
-
-use parking_lot::RwLock;
 
 use crate::domain::{
     CompletedBackup, DiskRoom, Instance, InstanceId, InstanceOrigin, InstanceStatus, PlaceCopies,
@@ -40,14 +37,6 @@ pub struct InstanceReport {
     pub health: InstanceHealth,
 }
 
-/// What others report to the catalog of the world outside. In memory only.
-#[derive(Debug, Default)]
-pub(super) struct Observed {
-    room: RwLock<Option<(DiskRoom, u32)>>,
-    low_since: RwLock<Option<Timestamp>>,
-    cannot_start: RwLock<HashMap<InstanceId, (Timestamp, String)>>,
-}
-
 impl Catalog {
     /// Tells how much room the disk has, and for how many more backups of every instance there should be some.
     pub fn note_room(&self, room: DiskRoom, backups: u32) {
@@ -62,18 +51,6 @@ impl Catalog {
     /// How many jobs wait for a worker.
     pub fn queues(&self) -> Result<Queues> {
         self.store.read(|db| Ok(db.queues()?))
-    }
-
-    /// Tells why a backup of an instance cannot even begin, or that it can.
-    pub fn note_cannot_start(&self, id: InstanceId, why: Option<String>) {
-        let mut all = self.observed.cannot_start.write();
-        match why {
-            Some(why) => {
-                let now = self.rules.now();
-                all.entry(id).or_insert((now, String::new())).1 = why;
-            }
-            None => drop(all.remove(&id)),
-        }
     }
 
     /// Whether nothing is begun for now, for a reason that a notice says.
@@ -196,12 +173,7 @@ impl Catalog {
         troubles: &[PlaceTrouble],
     ) -> InstanceHealth {
         let id = facts.instance;
-        let cannot_start = self.observed.cannot_start.read().get(&id).cloned();
-        // An attempt since then says more.
-        let attempted = facts.attempted_last();
-        let cannot_start =
-            cannot_start.filter(|(since, _why)| attempted.is_none_or(|it| it <= *since));
-        facts.cannot_start = cannot_start.or(facts.cannot_start);
+        facts.cannot_start = self.observed.cannot_start(&facts);
         facts.troubles = troubles.to_vec();
         facts.drill_interval = self.rules.drill_interval(id);
         let (policy, default) = (self.rules.policy(id), HealthLimits::default());

@@ -22,6 +22,7 @@ mod instances;
 mod known_facts;
 mod lineage;
 mod notices;
+mod observed;
 mod places;
 mod policies;
 mod policy_source;
@@ -54,9 +55,9 @@ use crate::domain::{BackupId, Clock, InstanceId, Run};
 use crate::store::{self, Purpose, Records, Store};
 
 use events::Tally;
-use health::Observed;
 use known_facts::KnownFacts;
 use notices::Notices;
+use observed::Observed;
 use progress::Progress;
 use rules::Rules;
 use running::Running;
@@ -134,7 +135,8 @@ impl Catalog {
         let tokens =
             Arc::new(Tokens::stored(store.read(|db| Ok::<_, CatalogError>(db.tokens()?))?));
         let rules = Arc::new(Rules::new(settings, clock));
-        let (progress, running, notices, observed, known_facts) = Default::default();
+        let observed = store.read(Observed::recalled)?;
+        let (progress, running, notices, known_facts) = Default::default();
         let (finished, tally, changes) = Default::default();
         Ok(Self {
             store,

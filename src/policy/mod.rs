@@ -32,7 +32,7 @@ pub use drills::{DrillEvery, DrillLimits, DrillPlan, oldest_proof};
 pub use full_every::{BadFullEvery, FullEvery};
 pub use health::{
     HealthFacts, HealthLimits, InstanceHealth, SafetyState, Trend, examine, fallen_tables,
-    place_problem, removed_problem, room_problem,
+    place_problem, removed_problem, room_problem, why_cannot_begin,
 };
 pub use keys::{KeepKeys, PolicyKeys};
 pub use message::{AlertEvent, Message, Subject};

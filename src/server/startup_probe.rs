@@ -2,7 +2,8 @@
 //! what cannot be reached is known then and not by the first backup.
 //!
 //! A database server may start after Coffer: what fails is tried again, and only what still fails after a few minutes
-//! is a problem in the health of its instance. It is tried again until it is there.
+//! is a problem in the health of its instance, unless it was one when the last server ended. It is tried again until it
+//! is there.
 
 use std::collections::BTreeSet;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -105,8 +106,11 @@ impl Probe {
                     );
                 }
             }
-            let is_problem = self.attempts >= ATTEMPTS;
-            self.context.catalog.note_cannot_start(instance.id, why.filter(|_| is_problem));
+            let (catalog, id) = (&self.context.catalog, instance.id);
+            match why {
+                Some(why) if self.attempts < ATTEMPTS => catalog.note_still_cannot_start(id, why),
+                why => catalog.note_cannot_start(id, why),
+            }
         }
         let last = self.attempts.min(WAITS.len()).saturating_sub(1);
         let minutes = WAITS.get(last).copied().unwrap_or(60);
@@ -223,6 +227,34 @@ mod tests {
         let found = wrong();
         assert_eq!(found.iter().map(|it| it.kind).collect::<Vec<_>>(), [ProblemKind::CannotStart]);
         assert!(found[0].message.contains("a backup of missing cannot begin"), "{found:?}");
+        let db = rusqlite::Connection::open(folder.path().join("missing.db")).unwrap();
+        db.execute_batch("CREATE TABLE row(id)").unwrap();
+        assert_eq!(probe.attempt(), None, "all are there");
+        assert_eq!(wrong(), []);
+    }
+
+    #[test]
+    fn a_source_that_was_not_there_before_a_restart_is_a_problem_from_the_start_until_it_is() {
+        let (folder, config) = config();
+        let (context, lock) = open_and_lock(&config).unwrap();
+        let mut probe = Probe::new(context.clone(), Cancel::default());
+        for _attempt in 0..ATTEMPTS {
+            assert!(probe.attempt().is_some());
+        }
+        let before = context.catalog.problems().unwrap();
+        context.catalog.update_alerts(before.clone(), true).unwrap();
+        context.catalog.close();
+        drop((probe, context, lock));
+
+        let (context, _lock) = open_and_lock(&config).unwrap();
+        let wrong = || context.catalog.problems().unwrap();
+        let [recalled] = wrong().try_into().unwrap();
+        assert_eq!((recalled.kind, recalled.since), (ProblemKind::CannotStart, before[0].since));
+        let earlier = format!("{} (found earlier, and not tried again yet)", before[0].message);
+        assert_eq!(recalled.message, earlier);
+        let mut probe = Probe::new(context.clone(), Cancel::default());
+        probe.attempt();
+        assert_eq!(wrong(), before, "the first attempt says it again");
         let db = rusqlite::Connection::open(folder.path().join("missing.db")).unwrap();
         db.execute_batch("CREATE TABLE row(id)").unwrap();
         assert_eq!(probe.attempt(), None, "all are there");

@@ -167,3 +167,33 @@ fn the_api_and_the_command_say_the_same_of_every_kind_of_trouble_with_a_server_a
     assert_eq!(offline.as_object_mut().unwrap().remove("server_answers"), Some(false.into()));
     assert_eq!(offline, api);
 }
+
+#[test]
+fn what_the_server_found_of_a_source_is_said_without_it_and_by_the_next_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = folder.path().join("shop.db");
+    let mut server = TestServer::builder()
+        .instance_sqlite("shop", &source)
+        .token("operator", PROJECT, &["admin"])
+        .allow_warning("a backup would fail now")
+        .start();
+    server.terminate();
+    // As a server records it that has tried for some minutes.
+    let catalog = Connection::open(server.data_dir().join("catalog.db")).unwrap();
+    let alert = "INSERT INTO alerts (id, kind, instance, project, name, since, began, said, message, advice, channels)
+         SELECT '00000000-0000-4000-b000-000000000000', 'cannot_start', id, project, name, created, created, created,
+             'a backup of shop cannot begin: its source is away', 'as the test wants', '[]'
+         FROM instances WHERE name = 'shop'";
+    assert_eq!(catalog.execute(alert, []).unwrap(), 1);
+    drop(catalog);
+    let output = server.run(&["status", "--json"]);
+    assert_eq!(output.status.code(), Some(7), "{}", stderr_of(&output));
+    let offline: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(kinds(of(&offline, "shop")), ["cannot_start"], "{offline:#}");
+    let message = of(&offline, "shop")["problems"][0]["message"].as_str().unwrap();
+    let found = "its source is away (found earlier, and not tried again yet)";
+    assert_eq!(message, format!("a backup of shop cannot begin: {found}"));
+    server.restart();
+    let health = server.admin().get("health").json()["health"].take();
+    assert_eq!(kinds(of(&health, "shop")), ["cannot_start"], "{health:#}");
+}

@@ -12,4 +12,4 @@ pub use facts::HealthFacts;
 pub use history::{Trend, fallen_tables};
 pub use limits::HealthLimits;
 pub use room::room_problem;
-pub use rules::{InstanceHealth, SafetyState, examine};
+pub use rules::{InstanceHealth, SafetyState, examine, why_cannot_begin};

@@ -216,7 +216,7 @@ impl Rules<'_> {
         Some(self.problem(
             ProblemKind::CannotStart,
             *since,
-            format!("a backup of {name} cannot begin: {why}"),
+            format!("{}{why}", cannot_begin(name)),
             "coffer doctor says what is missing",
         ))
     }
@@ -387,6 +387,16 @@ impl Rules<'_> {
             ),
         ))
     }
+}
+
+/// How the message begins that says why a backup cannot begin.
+fn cannot_begin(name: &str) -> String {
+    format!("a backup of {name} cannot begin: ")
+}
+
+/// Why a backup of the instance with this name cannot begin, by the message of the problem.
+pub fn why_cannot_begin<'m>(name: &str, message: &'m str) -> &'m str {
+    message.strip_prefix(&cannot_begin(name)).unwrap_or(message)
 }
 
 /// The first few of a list, and how many more there are.

@@ -212,6 +212,36 @@ fn a_backup_that_cannot_begin_is_a_problem_until_it_can() {
 }
 
 #[test]
+fn a_backup_that_cannot_begin_is_a_problem_also_for_the_next_process_until_it_can() {
+    let mut house = House::new(daily());
+    house.made_on_days(0..1);
+    house.set(half_past_two(0).plus(Duration::from_secs(3600)));
+    house.catalog.note_still_cannot_start(shop(), "it is too early to say".to_owned());
+    house.assert_wrong(&[]);
+    house.catalog.note_cannot_start(shop(), Some("its source is missing".to_owned()));
+    let began = house.clock.now();
+    for _process in 0..3 {
+        // It is recorded as it is said now.
+        let problems = house.catalog.problems().unwrap();
+        house.catalog.update_alerts(Vec::new(), true).unwrap();
+        house.catalog.update_alerts(problems, true).unwrap();
+        house.restart();
+        let [problem] = house.catalog.problems().unwrap().try_into().unwrap();
+        assert_eq!((problem.kind, problem.since), (ProblemKind::CannotStart, began));
+        let why = "its source is missing (found earlier, and not tried again yet)";
+        assert_eq!(problem.message, format!("a backup of shop cannot begin: {why}"));
+    }
+    house.catalog.note_still_cannot_start(shop(), "its source is locked".to_owned());
+    let [problem] = house.catalog.problems().unwrap().try_into().unwrap();
+    assert_eq!(
+        (problem.since, problem.message.as_str()),
+        (began, "a backup of shop cannot begin: its source is locked")
+    );
+    house.catalog.note_cannot_start(shop(), None);
+    house.assert_wrong(&[]);
+}
+
+#[test]
 fn a_project_is_not_told_of_the_instances_of_another() {
     let house = House::new(daily());
     assert_eq!(house.catalog.health(&member("b"), false).unwrap().instances, []);
