@@ -213,16 +213,25 @@ pub(super) fn restore_text(
     }
     let files: Vec<String> = chain
         .iter()
-        .map(|link| format!("--archive {} ", Location::file_name(link.id, link.kind)))
+        .map(|link| {
+            let is_encrypted = link.facts.as_ref().is_some_and(|it| it.location.is_encrypted());
+            format!("--archive {} ", file_name(link, is_encrypted))
+        })
         .collect();
+    let key = if is_encrypted { "--identity key " } else { "" };
     format!(
         "{INCREMENTAL}{what}.\n\n\
          It holds only what changed since the backups below, and needs their archives as well.\n\
          With Coffer, in a folder that holds them all:\n\n    \
-         coffer restore {}--archive {} --to PATH\n",
+         coffer restore {}--archive {} {key}--to PATH\n",
         files.concat(),
-        Location::file_name(backup.id, backup.kind)
+        file_name(backup, is_encrypted)
     )
+}
+
+fn file_name(backup: &Backup, is_encrypted: bool) -> String {
+    let ending = if is_encrypted { ".age" } else { "" };
+    format!("{}{ending}", Location::file_name(backup.id, backup.kind))
 }
 
 /// The text for a full archive: what it is, and the commands.

@@ -21,6 +21,7 @@ mod inventory;
 mod jobs;
 mod leaving;
 mod older_catalog;
+mod outline;
 mod pace;
 mod places;
 mod presence;

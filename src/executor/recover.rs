@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use crate::catalog::Notice;
 use crate::domain::{ArchiveFacts, Backup, Failure, FailureCode, Kind, Location};
+use crate::storage::StoredArchive;
 
 use super::chain::open_at;
 use super::older_catalog::catch_up;
 use super::presence::check;
 use super::rebuild::rebuild_if_lost;
-use super::{Context, JobError, OnProgress, Result, consolidate, facts, proof};
+use super::{Context, JobError, OnProgress, Result, consolidate, facts, outline, proof};
 
 /// How much of each was found and settled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -115,6 +116,20 @@ fn published(context: &Context, backup: &Backup) -> Option<(ArchiveFacts, String
     })
 }
 
+/// The same of an encrypted archive that no key here reads, by what is kept beside it.
+fn by_outline(
+    context: &Context,
+    backup: &Backup,
+    stored: StoredArchive,
+) -> Result<Option<(ArchiveFacts, String)>> {
+    let found = outline::of_published(context, backup.id, &stored.location)?;
+    Ok(found.map(|(manifest, bytes, checksum)| {
+        let proven = proof::of_finished(&manifest, &stored);
+        let facts = facts::of_archive(&manifest, stored.location, bytes, checksum, proven);
+        (facts, manifest.datastore.version)
+    }))
+}
+
 /// Nothing here can say what is in an encrypted archive whose backup was interrupted, and that backup has failed: the
 /// archive goes into the trash.
 fn give_up(context: &Context, location: &Location) {
@@ -129,8 +144,19 @@ fn read_facts(
     backup: &Backup,
     location: &Location,
 ) -> Result<Option<(ArchiveFacts, String)>> {
-    let Some(stored) = context.storage.stat(location)? else { return Ok(None) };
-    let reader = Arc::new(open_at(&*context.storage, location, &context.cancel)?);
+    let Some(stored) = context.storage.stat(location)? else {
+        if location.is_encrypted() {
+            outline::forget(context, location);
+        }
+        return Ok(None);
+    };
+    let reader = match open_at(&*context.storage, location, &context.cancel) {
+        Err(error) if error.is_about_key() => match by_outline(context, backup, stored)? {
+            None => return Err(error),
+            found => return Ok(found),
+        },
+        opened => Arc::new(opened?),
+    };
     let manifest = reader.manifest();
     if manifest.backup.id != backup.id {
         let why = format!("it is that of backup {}", manifest.backup.id);

@@ -67,8 +67,8 @@ impl Storage for EncryptedStorage {
         self.inner.open_copy(location)
     }
 
-    fn is_encrypting(&self) -> bool {
-        self.recipients.is_some()
+    fn recipients(&self) -> &[String] {
+        self.recipients.as_ref().map_or(&[], Recipients::texts)
     }
 
     fn decrypt(&self, location: &Location, file: Arc<dyn ReadAt>) -> Result<Arc<dyn ReadAt>> {
@@ -85,6 +85,22 @@ impl Storage for EncryptedStorage {
 
     fn remove(&self, location: &Location) -> Result<()> {
         self.inner.remove(location)
+    }
+
+    fn index(&self, location: &Location) -> Result<Option<Arc<dyn ReadAt>>> {
+        self.inner.index(location)
+    }
+
+    fn put_index(
+        &self,
+        location: &Location,
+        fill: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>,
+    ) -> Result<()> {
+        self.inner.put_index(location, fill)
+    }
+
+    fn remove_index(&self, location: &Location) -> Result<()> {
+        self.inner.remove_index(location)
     }
 
     fn proof(&self, location: &Location) -> Result<Option<Vec<u8>>> {

@@ -19,7 +19,7 @@ mod s3;
 mod swift;
 mod with_places;
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::sync::Arc;
 
 use crate::domain::{BackupId, Location, ReadAt, Timestamp};
@@ -53,9 +53,9 @@ pub trait Storage: Send + Sync + std::fmt::Debug {
         self.open(location)
     }
 
-    /// Whether archives are encrypted that are written from now on.
-    fn is_encrypting(&self) -> bool {
-        false
+    /// The public keys that archives are encrypted to which are written from now on; none: they are not encrypted.
+    fn recipients(&self) -> &[String] {
+        &[]
     }
 
     /// The archive in an encrypted file of this storage, or of a copy of it. The default has no keys.
@@ -74,6 +74,26 @@ pub trait Storage: Send + Sync + std::fmt::Debug {
 
     /// What [`Storage::put_proof`] put beside an archive last.
     fn proof(&self, location: &Location) -> Result<Option<Vec<u8>>>;
+
+    /// What [`Storage::put_index`] put beside an archive. A backend may keep none.
+    fn index(&self, _location: &Location) -> Result<Option<Arc<dyn ReadAt>>> {
+        Ok(None)
+    }
+
+    /// Puts what `fill` writes beside the archive at `location`, which need not be there yet, durably. It is not listed, and
+    /// goes where the archive goes.
+    fn put_index(
+        &self,
+        _location: &Location,
+        _fill: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>,
+    ) -> Result<()> {
+        Ok(())
+    }
+
+    /// Removes that. It is no error if there is none.
+    fn remove_index(&self, _location: &Location) -> Result<()> {
+        Ok(())
+    }
 
     /// Puts a small file beside an archive that exists, durably: when it was verified last, and what its last
     /// drill found. It replaces an earlier one in one step, and is not listed.

@@ -1,5 +1,6 @@
 //! Archives of the data directory, and those that went from there, in the places that hold copies of them.
 
+use std::io::{self, Write};
 use std::sync::Arc;
 
 use parking_lot::RwLock;
@@ -92,8 +93,8 @@ impl Storage for WithPlaces {
         })
     }
 
-    fn is_encrypting(&self) -> bool {
-        self.inner.is_encrypting()
+    fn recipients(&self) -> &[String] {
+        self.inner.recipients()
     }
 
     fn decrypt(&self, location: &Location, file: Arc<dyn ReadAt>) -> Result<Arc<dyn ReadAt>> {
@@ -110,6 +111,22 @@ impl Storage for WithPlaces {
 
     fn remove(&self, location: &Location) -> Result<()> {
         self.inner.remove(location)
+    }
+
+    fn index(&self, location: &Location) -> Result<Option<Arc<dyn ReadAt>>> {
+        self.inner.index(location)
+    }
+
+    fn put_index(
+        &self,
+        location: &Location,
+        fill: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>,
+    ) -> Result<()> {
+        self.inner.put_index(location, fill)
+    }
+
+    fn remove_index(&self, location: &Location) -> Result<()> {
+        self.inner.remove_index(location)
     }
 
     fn proof(&self, location: &Location) -> Result<Option<Vec<u8>>> {

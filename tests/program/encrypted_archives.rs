@@ -32,7 +32,7 @@ fn encrypted(more: &str) -> Encrypted {
         .toml(&format!("{more}[encryption]\nrecipients = [\"{public}\"]\napplies_to = \"both\""))
         .setting("storage.trash_window_s", "0")
         .allow_warning("was never tried")
-        .allow_warning("archives are encrypted (encryption.applies_to)")
+        .allow_warning("it cannot be built on that backup")
         .allow_warning("no key was given")
         .start();
     let full = server.admin().full("shop");
@@ -134,16 +134,77 @@ fn with_the_key_everything_is_done_with_it_and_without_the_key_is_missed_and_not
 }
 
 #[test]
-fn an_incremental_becomes_a_full_one_and_one_of_a_named_parent_fails_with_the_reason() {
-    let Encrypted { server, full, .. } = &encrypted("");
+fn incrementals_are_made_without_the_key_and_restored_with_it_by_the_command_that_they_name() {
+    let encrypted = encrypted("");
+    let (server, full) = (&encrypted.server, &encrypted.full);
+    let path = encrypted.folder.path().join("shop.db");
+    let change = |row: &str| {
+        let row = format!("INSERT INTO row VALUES ('{row}')");
+        Connection::open(&path).unwrap().execute_batch(&row).unwrap();
+    };
+    change("second");
     let second = server.admin().incremental("shop");
-    assert_eq!((&second["kind"], &second["parent_id"]), (&json!("full"), &Value::Null));
-    assert!(server.log().text().contains("becomes a full one, because archives are encrypted"));
+    change("third");
+    let third = server.admin().incremental("shop");
+    assert_eq!((&second["parent_id"], &third["parent_id"]), (&full["id"], &second["id"]));
+    for backup in [&second, &third] {
+        let name = archive_of(backup);
+        assert!(name.to_str().unwrap().ends_with(".incr.zst.age"), "{}", name.display());
+        let index = format!("{}.index", name.display());
+        let index = std::fs::read(index).unwrap();
+        assert!(!index.windows(6).any(|it| it == b"second" || it == b"third "));
+    }
+    let restored = encrypted.target("restored");
+    let (id, to) = (id_of(&third), restored.to_str().unwrap());
+    for command in [["verify", id].as_slice(), &["drill", id], &["restore", id, "--to", to]] {
+        stdout(encrypted.with_key(command));
+    }
+    assert_eq!(rows(&restored), 3);
+
+    // By hand, in a folder that holds the files and the key.
+    for backup in [full, &second, &third] {
+        let archive = archive_of(backup);
+        std::fs::copy(&archive, encrypted.target(archive.file_name().unwrap().to_str().unwrap()))
+            .unwrap();
+    }
+    let name = archive_of(&third);
+    let text = format!(
+        "age -d -i key '{}' | zstd -dc | tar -xOf - .coffer/RESTORE.txt",
+        name.file_name().unwrap().to_str().unwrap()
+    );
+    let text = succeed(&mut bash(&text, encrypted.folder.path()));
+    let command = text.lines().find(|it| it.contains("coffer restore")).unwrap();
+    let arguments: Vec<_> = command.trim().split(' ').skip(1).collect();
+    let arguments: Vec<_> =
+        arguments.iter().map(|it| if *it == "PATH" { "by-hand" } else { it }).collect();
+    let mut restore = coffer(&arguments);
+    stdout(restore.current_dir(encrypted.folder.path()).output().unwrap());
+    assert_eq!(rows(&encrypted.target("by-hand")), 3);
+
+    // The index goes with its archive.
+    server.admin().delete(&format!("backups/{}", id_of(full))).with_status(202);
+    wait_until("the archives to go", || {
+        files_below(&server.data_dir().join("archives")).is_empty().then_some(())
+    });
+}
+
+#[test]
+fn without_the_index_an_incremental_becomes_a_full_one_and_one_of_a_named_parent_fails() {
+    let Encrypted { server, full, .. } = &encrypted("");
+    let index = format!("{}.index", archive_of(full).display());
+    damage(Path::new(&index));
     let named = server.admin().create_backup("shop", &json!({ "parent_id": id_of(full) }));
     let id = named.with_status(202).json()["backup"]["id"].as_str().unwrap().to_owned();
     let failed = server.admin().wait_for(&id, &["COMPLETED", "FAILED"]);
     let why = failed["failure"]["message"].as_str().unwrap_or_default();
-    assert!(why.contains("archives are encrypted"), "{failed:#}");
+    assert!(why.contains("it cannot be built on that backup: the index of backup"), "{failed:#}");
+    assert_eq!(server.admin().backup(id_of(full))["status"], "COMPLETED");
+    std::fs::remove_file(index).unwrap();
+    let second = server.admin().incremental("shop");
+    assert_eq!((&second["kind"], &second["parent_id"]), (&json!("full"), &Value::Null));
+    assert!(server.log().text().contains("becomes a full one: the index of backup"));
+    let third = server.admin().incremental("shop");
+    assert_eq!(third["parent_id"], second["id"]);
 }
 
 #[test]
@@ -192,6 +253,8 @@ fn after_a_change_of_keys_each_archive_is_read_with_those_that_it_was_made_for()
     old.server.restart();
     let after = old.server.admin().incremental("shop");
     assert_eq!(after["kind"], "full");
+    let why = "becomes a full one: the keys in encryption.recipients are others";
+    assert!(old.server.log().text().contains(why), "{}", old.server.log().text());
     let restore = |backup: &Value, key: &Path| {
         let to = old.target(&format!("restored-{}", fastrand::u64(..)));
         let (to, key) = (to.to_str().unwrap(), key.to_str().unwrap());

@@ -2,6 +2,7 @@
 
 mod archive_file;
 mod chain;
+mod outline;
 mod prove;
 mod reader;
 mod segment_reader;

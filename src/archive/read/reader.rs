@@ -23,6 +23,7 @@ pub struct Reader {
     reported_id: Option<BackupId>,
     /// The file that it lies in, if that is encrypted.
     encrypted: Option<ArchiveFile>,
+    has_content: bool,
 }
 
 /// The longest signature that is read.
@@ -54,6 +55,7 @@ impl Reader {
             signature: None,
             reported_id: None,
             encrypted: None,
+            has_content: true,
         };
         reader.check_index()?;
         reader.signature = reader.read_signature()?;
@@ -73,6 +75,26 @@ impl Reader {
     pub fn encrypted_in(mut self, file: Arc<dyn ReadAt>, cancel: &Cancel) -> Self {
         self.encrypted = Some(ArchiveFile::new(file, cancel));
         self
+    }
+
+    /// The same, of which only the outline is here.
+    pub(super) const fn without_content(mut self) -> Self {
+        self.has_content = false;
+        self
+    }
+
+    /// Whether what is in its files is here.
+    pub(crate) const fn has_content(&self) -> bool {
+        self.has_content
+    }
+
+    /// Where what belongs to its outline begins: with the manifest.
+    pub(super) fn outline_start(&self) -> Result<u64> {
+        let frame = self
+            .table
+            .get(self.trailer.manifest_frame, |buffer: &mut [u8], at| self.read_at(buffer, at))?;
+        let frame = frame.ok_or_else(|| self.damaged(Damage::new("its manifest is not in it")))?;
+        Ok(frame.offset)
     }
 
     /// The backup that errors name.

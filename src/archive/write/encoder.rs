@@ -17,7 +17,8 @@ use crate::domain::num::{saturating_u32, to_usize};
 struct Root {
     /// The position of the incremental in the chain.
     depth: u16,
-    segments: SegmentReader,
+    /// `None`: its content is not here, so that what has changed is stored whole.
+    segments: Option<SegmentReader>,
 }
 
 /// Encodes batches. Each worker has its own.
@@ -39,8 +40,9 @@ impl Encoder {
         root: Option<(u16, &Arc<Reader>)>,
     ) -> Result<Self> {
         let root = root.map(|(depth, root)| {
-            let chain = Arc::new(ChainReaders::new([Arc::clone(root)]));
-            SegmentReader::new(chain).map(|segments| Root { depth, segments })
+            let chain = root.has_content().then(|| ChainReaders::new([Arc::clone(root)]));
+            let segments = chain.map(|it| SegmentReader::new(Arc::new(it))).transpose()?;
+            Ok::<_, ArchiveError>(Root { depth, segments })
         });
         Ok(Self {
             compressor: Compressor::new(level),
@@ -79,7 +81,9 @@ impl Encoder {
             let hash = hash::segment(content, segment.id.number, segment.only);
             let (outcome, stored) = match segment.old.as_ref() {
                 Some(old) if old.hash == hash => (SegmentOutcome::Unchanged, old.stored.clone()),
-                Some(Segment { stored: Stored::Root(root) | Stored::Delta(root, _), .. }) => {
+                Some(Segment { stored: Stored::Root(root) | Stored::Delta(root, _), .. })
+                    if self.root.as_ref().is_some_and(|it| it.segments.is_some()) =>
+                {
                     self.encode_changes(content, &hash, root, encoded)?
                 }
                 _ => {
@@ -103,6 +107,7 @@ impl Encoder {
     ) -> Result<(SegmentOutcome, Stored)> {
         let no_root = || ArchiveError::Internal("no root to compare with".to_owned());
         let Root { depth, segments } = self.root.as_mut().ok_or_else(no_root)?;
+        let segments = segments.as_mut().ok_or_else(no_root)?;
         let before = segments.read_root(old, &mut self.scratch)?;
         if !self.changes.find(before, content, to_usize(self.page_bytes)) {
             return Ok((SegmentOutcome::Unchanged, Stored::Root(old.clone())));

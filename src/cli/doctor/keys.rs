@@ -67,7 +67,7 @@ fn unreadable_archives(config: &Config, findings: &mut Findings) {
     }
     let (found, advice) = (
         "archives are encrypted, and no key on this machine reads them: it makes backups and proves them, but makes no \
-         drill of them, no restore and no incremental backup",
+         drill of them and no restore",
         "make drills elsewhere, with the key: coffer drill latest:INSTANCE --from PLACE --identity FILE",
     );
     let drills = config.drilled();

@@ -9,7 +9,7 @@ use crate::catalog::BackupJob;
 use crate::domain::{ArchiveFacts, Backup, BackupPhases, Kind, Location, RunNumbers};
 use crate::engine::{self, Engine};
 use crate::executor::chain::{job_error, open_readers};
-use crate::executor::{Context, JobError, Result, facts, millis, presence};
+use crate::executor::{Context, JobError, Result, facts, millis, outline, presence};
 use crate::failpoint;
 use crate::storage::Pending;
 
@@ -49,10 +49,8 @@ impl fmt::Display for Published {
 pub(super) fn run(context: &Context, mut job: BackupJob) -> Result<Published> {
     let name = job.instance.datastore.engine.clone();
     let engine = engine::find(&name).ok_or(JobError::NoEngine(name))?;
-    if is_encrypted(context, &job.chain) {
-        begin_chain(context, &mut job)?;
-    }
-    let error = match attempt(context, &job, engine, 0) {
+    let readers = built_on(context, &mut job);
+    let error = match readers.and_then(|it| attempt(context, &job, engine, &it, 0)) {
         Err(error) if !job.chain.is_empty() => error,
         done => return done,
     };
@@ -64,7 +62,7 @@ pub(super) fn run(context: &Context, mut job: BackupJob) -> Result<Published> {
         return Err(error);
     }
     make_full(context, &mut job)?;
-    attempt(context, &job, engine, 1)
+    attempt(context, &job, engine, &[], 1)
 }
 
 fn make_full(context: &Context, job: &mut BackupJob) -> Result<()> {
@@ -78,20 +76,27 @@ fn make_full(context: &Context, job: &mut BackupJob) -> Result<()> {
 /// Whether a backup that is to be built on this chain, or the chain itself, is encrypted.
 fn is_encrypted(context: &Context, chain: &[Backup]) -> bool {
     let of_archive = |it: &Backup| it.facts.as_ref().is_some_and(|it| it.location.is_encrypted());
-    !chain.is_empty() && (context.storage.is_encrypting() || chain.iter().any(of_archive))
+    !chain.is_empty() && (!context.storage.recipients().is_empty() || chain.iter().any(of_archive))
 }
 
-/// Makes the backup a full one: no archive can be read again without a secret key, so that none is built on one that is
-/// encrypted, and none that is encrypted on another.
-fn begin_chain(context: &Context, job: &mut BackupJob) -> Result<()> {
+/// The archives that the backup is built on, root first: of encrypted ones the outlines of the first and the last. None if it
+/// has to become a full one.
+fn built_on(context: &Context, job: &mut BackupJob) -> Result<Vec<Arc<Reader>>> {
+    if !is_encrypted(context, &job.chain) {
+        return open_readers(&*context.storage, &job.chain, &context.cancel);
+    }
+    let why = match outline::of_chain(context, &job.chain)? {
+        Ok(readers) => return Ok(readers),
+        Err(why) => why,
+    };
     let id = job.backup.id;
     if !job.may_become_full {
-        let why = "archives are encrypted (encryption.applies_to), and an incremental backup cannot be built on one \
-                   without its secret key: make a full backup";
-        return Err(JobError::NoIncremental(why.to_owned()));
+        let why = format!("it cannot be built on that backup: {why}; make a full backup");
+        return Err(JobError::NoIncremental(why));
     }
-    log::info!("backup {id} becomes a full one, because archives are encrypted");
-    make_full(context, job)
+    log::info!("backup {id} becomes a full one: {why}");
+    make_full(context, job)?;
+    Ok(Vec::new())
 }
 
 /// One attempt. Its `number` tells its unfinished file from that of an earlier one.
@@ -99,14 +104,14 @@ fn attempt(
     context: &Context,
     job: &BackupJob,
     engine: &'static dyn Engine,
+    readers: &[Arc<Reader>],
     number: u32,
 ) -> Result<Published> {
     let backup = &job.backup;
     let (started, stopwatch) = (context.clock.now(), Instant::now());
-    let readers = open_readers(&*context.storage, &job.chain, &context.cancel)?;
     let sink = Sink::new(context.storage.create(backup.id, number)?);
     let (step, pending) = (sink.allocation_step(), sink.shared());
-    let is_encrypted = context.storage.is_encrypting();
+    let is_encrypted = !context.storage.recipients().is_empty();
     let text = facts::restore_text(backup, engine, &job.instance, &job.chain, is_encrypted);
     let options = WriterOptions {
         workers: context.settings.compression_threads,
@@ -210,10 +215,19 @@ pub(super) fn publish(
     let Finished { manifest, stored_bytes, checksum, .. } = finished;
     let proven = context.clock.now().max(manifest.finished);
     let (location, bytes, checksum) = match pending.encrypted() {
-        Some(file) => (location.encrypted(), file.bytes, file.checksum),
+        Some(file) => {
+            let location = location.encrypted();
+            // Before it is published: after a crash it says what was.
+            outline::keep(context, &location, &*pending, &file);
+            (location, file.bytes, file.checksum)
+        }
         None => (location, *stored_bytes, checksum.clone()),
     };
-    pending.publish(&location, proven)?;
+    pending.publish(&location, proven).inspect_err(|_error| {
+        if location.is_encrypted() {
+            outline::forget(context, &location);
+        }
+    })?;
     Ok(facts::of_archive(manifest, location, bytes, checksum, proven))
 }
 

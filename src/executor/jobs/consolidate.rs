@@ -77,7 +77,7 @@ fn make(context: &Context, job: &ConsolidationJob, started: Instant) -> Result<M
     let copy = FullCopy {
         id: *new_id,
         file_name: &Location::file_name(*new_id, Kind::Full),
-        is_encrypted: context.storage.is_encrypting(),
+        is_encrypted: !context.storage.recipients().is_empty(),
         finished: context.clock.now(),
         consolidated: Some(consolidated),
     };

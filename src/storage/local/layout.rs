@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs::{DirBuilder, File};
-use std::io::{self, Write as _};
+use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -171,12 +171,20 @@ impl Layout {
     }
 
     fn write_small(&self, content: &[u8]) -> Result<NamedTempFile> {
+        self.write_small_with(&mut |out| out.write_all(content))
+    }
+
+    /// A file under a temporary name, with what `fill` writes, durably.
+    pub(super) fn write_small_with(
+        &self,
+        fill: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>,
+    ) -> Result<NamedTempFile> {
         let mut unfinished = tempfile::Builder::new()
             .prefix(SMALL)
             .tempfile_in(&self.tmp)
             .map_err(failed("creating a file in", &self.tmp))?;
         let what = unfinished.path().to_owned();
-        unfinished.write_all(content).map_err(failed("writing", &what))?;
+        fill(&mut unfinished).map_err(failed("writing", &what))?;
         unfinished.as_file().sync_all().map_err(failed("syncing", &what))?;
         Ok(unfinished)
     }

@@ -7,7 +7,7 @@ use std::os::unix::fs::MetadataExt as _;
 use super::folder::Folder;
 use super::layout::Layout;
 use super::opened_path::OpenedPath;
-use super::proof_file;
+use super::{index_file, proof_file};
 use crate::domain::{Location, Timestamp};
 use crate::storage::{Result, StoredArchive};
 
@@ -70,7 +70,8 @@ impl Listing {
             Some(path) if metadata.is_dir() && may_hold_archives(&path) => self.folders.push(path),
             Some(path) if metadata.is_file() => match path.parse() {
                 Ok(location) => self.found.push(stored_archive(location, &metadata)),
-                Err(_not_an_archive) if proof_file::is_proof(&path) => {}
+                Err(_not_an_archive)
+                    if proof_file::is_proof(&path) || index_file::is_index(&path) => {}
                 Err(_not_an_archive) => self.ignore(path),
             },
             _ => self.ignore(name.to_string_lossy().into_owned()),

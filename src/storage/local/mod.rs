@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! <data_dir>/archives/   published archives, read-only, below <project>/[<container>/]<instance>/, and
-//!                        beside an archive that was verified later its proof, <archive's name>.proof
+//!                        beside an archive that was verified later its proof, <archive's name>.proof,
+//!                        and beside an encrypted one its index, <archive's name>.index
 //!            tmp/        unfinished attempts; emptied at every start
 //!            trash/      removed archives and instances, for the trash window
 //!            restored/   instances made by restores, <project>/<instance>/
@@ -18,6 +19,7 @@
 
 mod folder;
 mod identity;
+mod index_file;
 mod instance_file;
 mod layout;
 mod listing;
@@ -36,6 +38,7 @@ mod workspace;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -198,9 +201,11 @@ impl Local {
         let text = location.as_str();
         let path = OpenedPath::make(&self.layout.archives, text)?;
         if trash::bring_back(&self.layout, &path, text)? {
-            let proof = proof_file::path_of(text);
-            let proof_path = OpenedPath::make(&self.layout.archives, &proof)?;
-            return trash::bring_back(&self.layout, &proof_path, &proof).map(drop);
+            for beside in [proof_file::path_of(text), index_file::path_of(text)] {
+                let path = OpenedPath::make(&self.layout.archives, &beside)?;
+                trash::bring_back(&self.layout, &path, &beside)?;
+            }
+            return Ok(());
         }
         path.remove_empty_folders();
         Err(StorageError::not_found(&self.layout.archives.join(text)))
@@ -269,7 +274,7 @@ impl Local {
     fn discard(&self, location: &Location) -> Result<Vec<OsString>> {
         let _folders = self.layout.folders.lock();
         let (text, mut names) = (location.as_str(), Vec::new());
-        for text in [text, &proof_file::path_of(text)] {
+        for text in [text, &proof_file::path_of(text), &index_file::path_of(text)] {
             if let Some(path) = OpenedPath::find(&self.layout.archives, text)? {
                 names.extend(trash::discard(&self.layout, &path, text, require_regular_file)?);
                 path.remove_empty_folders();
@@ -440,6 +445,27 @@ impl Storage for Local {
     /// over.
     fn remove(&self, location: &Location) -> Result<()> {
         self.discard(location).map(drop)
+    }
+
+    fn index(&self, location: &Location) -> Result<Option<Arc<dyn ReadAt>>> {
+        let Some(path) = OpenedPath::find(&self.layout.archives, location.as_str())? else {
+            return Ok(None);
+        };
+        let Some(file) = index_file::open(&path)? else { return Ok(None) };
+        let file = OpenFile::new(file).map_err(failed("inspecting", &path.path()))?;
+        Ok(Some(Arc::new(file)))
+    }
+
+    fn put_index(
+        &self,
+        location: &Location,
+        fill: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>,
+    ) -> Result<()> {
+        index_file::write(&self.layout, location, fill)
+    }
+
+    fn remove_index(&self, location: &Location) -> Result<()> {
+        index_file::remove(&self.layout, location)
     }
 
     fn proof(&self, location: &Location) -> Result<Option<Vec<u8>>> {

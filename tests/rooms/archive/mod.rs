@@ -10,6 +10,7 @@ mod incremental;
 mod index_blocks;
 mod order;
 mod other_programs;
+mod outline;
 mod round_trip;
 mod unindexed;
 

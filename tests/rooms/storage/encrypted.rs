@@ -118,7 +118,7 @@ fn without_public_keys_nothing_is_encrypted() {
     let mut pending = store.create(BackupId::generate(), 0).unwrap();
     pending.write_all(b"content").unwrap();
     pending.sync().unwrap();
-    assert_eq!((pending.encrypted(), store.is_encrypting()), (None, false));
+    assert_eq!((pending.encrypted(), store.recipients().len()), (None, 0));
     pending.publish(&location(), Timestamp::from_micros(0)).unwrap();
     assert_eq!(all_of(&*store.open(&location()).unwrap()).unwrap(), b"content");
 }
