@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-use super::client::{Client, Row, quoted_name};
+use super::client::{Client, Row, quoted_name, quoted_text};
 use super::facts::Facts;
 use crate::engine::Result;
 
@@ -12,6 +12,8 @@ const SYSTEM: &str = "('mariadb.sys', 'mysql.sys', 'mysql.session', 'mysql.infos
 
 /// How an account begins that is created only if it does not exist.
 const CREATE: &str = "CREATE USER IF NOT EXISTS ";
+
+const CREATE_ROLE: &str = "CREATE ROLE IF NOT EXISTS ";
 
 const ALTER: &str = "ALTER USER ";
 
@@ -97,7 +99,7 @@ fn account(row: &Row) -> Option<Account> {
 fn create_statement(account: &Account, facts: &Facts) -> String {
     match account {
         it if it.is_public() => "-- the rights of all accounts follow".to_owned(),
-        it if it.role => format!("CREATE ROLE IF NOT EXISTS {}", it.quoted()),
+        it if it.role => format!("{CREATE_ROLE}{}", it.quoted()),
         it if facts.is_mariadb() => format!("{CREATE}{}{UNUSABLE}", it.quoted()),
         it => format!("{CREATE}{}{LOCKED}", it.quoted()),
     }
@@ -169,7 +171,21 @@ pub(super) fn only_those_of(script: &str, client: &Client) -> Result<(String, St
             add(&mut after, &format!("DROP USER {}", account.quoted()));
         }
     }
+    for role in
+        roles_of(script).filter(|it| !script.contains(&format!("GRANT {it} TO `root`@`localhost`")))
+    {
+        let name = role.strip_prefix('`').and_then(|it| it.strip_suffix('`')).unwrap_or(role);
+        let role = quoted_text(&name.replace("``", "`"));
+        // Whoever creates a role may grant it.
+        let of_creator = format!("User = 'root' AND Host = 'localhost' AND Role = {role}");
+        add(&mut after, &format!("DELETE FROM mysql.roles_mapping WHERE {of_creator}"));
+    }
     Ok((before, after))
+}
+
+/// The quoted names of the roles that a script makes.
+fn roles_of(script: &str) -> impl Iterator<Item = &str> {
+    script.lines().filter_map(|line| line.strip_prefix(CREATE_ROLE)?.strip_suffix(';'))
 }
 
 /// Password hashes that are not text are queried as hexadecimal digits, if the server supports that.

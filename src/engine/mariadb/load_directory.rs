@@ -8,6 +8,7 @@ use super::accounts::{only_those_of, secured};
 use super::client::Client;
 use super::dumps::Dumps;
 use super::faults::classify;
+use super::nested_views;
 use super::private_server::{PrivateServer, with_temporary_folder};
 use super::programs::Programs;
 use super::script::{Script, run_all, run_once};
@@ -66,7 +67,7 @@ fn load(server: &PrivateServer, dumps: &Dumps) -> Result<Vec<LeftOut>> {
     refused.extend(run_all(client, &dumps.databases())?);
     // A view on another account's view needs that account, which comes last.
     let again: Vec<Script> =
-        run_all(client, &dumps.views())?.into_iter().map(|(script, _)| script).collect();
+        nested_views::make(client, &dumps.views())?.into_iter().map(|(script, _)| script).collect();
     let mut named: Vec<LeftOut> = refused.into_iter().flat_map(|(_, it)| it).collect();
     named.extend(run_once(client, &with_accounts(client, dumps, &again)?)?);
     Ok(named)

@@ -4,6 +4,7 @@ use super::client::{Client, quoted_name, quoted_text};
 use super::dumps::Dumps;
 use super::facts::Facts;
 use super::faults::classify_create;
+use super::nested_views;
 use super::options::Options;
 use super::script::run_all;
 use crate::domain::{Cancel, FailureCode, LeftOut};
@@ -62,7 +63,7 @@ impl IntoServer {
             created.push(name.clone());
         }
         let mut refused = run_all(&self.client, &self.dumps.databases())?;
-        refused.extend(run_all(&self.client, &self.dumps.views())?);
+        refused.extend(nested_views::make(&self.client, &self.dumps.views())?);
         Ok(refused.into_iter().flat_map(|(_, statements)| statements).collect())
     }
 

@@ -24,6 +24,7 @@ mod load_server;
 mod logical;
 mod login;
 mod mbstream;
+mod nested_views;
 mod options;
 mod owned;
 mod physical;

@@ -80,6 +80,36 @@ fn databases_load_whatever_needs_what_and_whatever_their_names() {
 }
 
 #[test]
+fn views_on_views_are_what_they_were_and_can_be_written_to() {
+    let database = MariaDb::start();
+    database.sql(
+        "CREATE DATABASE aaa; CREATE DATABASE zzz; CREATE TABLE aaa.t(id INT PRIMARY KEY); USE aaa;
+         CREATE VIEW zzz.v1 AS SELECT id FROM aaa.t; CREATE VIEW aaa.v2 AS SELECT id FROM zzz.v1;
+         CREATE VIEW zzz.v3 AS SELECT id FROM aaa.v2 WHERE id > 1;
+         CREATE VIEW aaa.`a``1` AS SELECT id FROM zzz.v3 WITH CASCADED CHECK OPTION;
+         CREATE ALGORITHM=MERGE VIEW aaa.a0 AS SELECT id FROM aaa.`a``1`;
+         CREATE ROLE readers; CREATE ROLE leaders WITH ADMIN readers",
+    );
+    let fresh = MariaDb::start();
+    let dumps = |of: &MariaDb| source(of, ", method = \"logical\"");
+    let server = TestServer::builder()
+        .instance_of("all", "mariadb", &dumps(&database), "quick")
+        .instance_of("fresh", "mariadb", &dumps(&fresh), "quick")
+        .start();
+    let backup = server.admin().full("all");
+    let again = MariaDb::copy_of(&server.restored(&backup));
+    server.run_ok(&["restore", id_of(&backup), "--into", "fresh"]);
+    for (restored, name) in [(&again, "new"), (&fresh, "running")] {
+        let views = "SELECT TABLE_NAME, CHECK_OPTION, ALGORITHM FROM information_schema.VIEWS \
+                     WHERE TABLE_SCHEMA IN ('aaa', 'zzz') ORDER BY 1";
+        assert_same(&database, restored, &[views]);
+        restored.sql("INSERT INTO zzz.v1 VALUES (1); INSERT INTO aaa.v2 VALUES (2); INSERT INTO aaa.a0 VALUES (3)");
+        assert_eq!(restored.sql("SELECT id FROM aaa.`a``1`"), "2\n3", "{name}");
+    }
+    assert_same(&database, &again, &["SELECT User, Role FROM mysql.roles_mapping ORDER BY 1, 2"]);
+}
+
+#[test]
 fn rows_and_tables_that_a_strict_server_would_refuse_load() {
     let database = MariaDb::start_with(&["--innodb-strict-mode=OFF", "--sql-mode="]);
     let columns: Vec<String> = (0..40).map(|at| format!("c{at} VARCHAR(250)")).collect();
