@@ -63,6 +63,8 @@ npm npm
 LIST
     [ -e /usr/share/i18n/locales/de_DE ] || echo locales
     compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null || echo postgresql
+    compgen -G '/usr/lib*/m*/plugin/ha_spider.so' >/dev/null || echo mariadb-plugin-spider
+    compgen -G '/usr/lib*/m*/plugin/ha_connect.so' >/dev/null || echo mariadb-plugin-connect
     python3 -c 'import ensurepip, venv' 2>/dev/null || echo python3-venv
     [ "$STATIC" -eq 0 ] || command -v musl-gcc >/dev/null || echo musl-tools
     [ "$DEBIAN" -eq 0 ] || command -v mmdebstrap >/dev/null || echo mmdebstrap

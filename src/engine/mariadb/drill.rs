@@ -5,6 +5,7 @@ use std::path::Path;
 use super::Brand;
 use super::copied_settings::{has_keys, needed_options};
 use super::faults::error_lines;
+use super::partition_engine::of_missing_engine;
 use super::private_server::PrivateServer;
 use super::programs::Programs;
 use super::tables::{self, Examined};
@@ -94,7 +95,14 @@ fn examine(server: &PrivateServer, request: &DrillRequest<'_>, log: &Path) -> Re
         if request.cancel.is_cancelled() {
             return Err(EngineError::Cancelled);
         }
-        match table.examine(&server.client) {
+        let examined = table.examine(&server.client).and_then(|examined| match &examined {
+            Examined::Damaged(problem) => {
+                let other = of_missing_engine(&server.client, request.restored, problem)?;
+                Ok(other.unwrap_or(examined))
+            }
+            _ => Ok(examined),
+        });
+        match examined {
             Err(error) => return Err(failed(error, &table.shown())),
             Ok(Examined::Damaged(problem)) => {
                 return Err(damaged(&format!("{}: {problem}", table.shown())));

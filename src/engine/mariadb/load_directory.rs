@@ -70,7 +70,33 @@ fn load(server: &PrivateServer, dumps: &Dumps) -> Result<Vec<LeftOut>> {
         nested_views::make(client, &dumps.views())?.into_iter().map(|(script, _)| script).collect();
     let mut named: Vec<LeftOut> = refused.into_iter().flat_map(|(_, it)| it).collect();
     named.extend(run_once(client, &with_accounts(client, dumps, &again)?)?);
+    without_data_like_their_tables(&mut named);
     Ok(named)
+}
+
+/// Views lack a table that leads to another server, and that this server refused. They hold no data either, and neither
+/// do views on them.
+fn without_data_like_their_tables(refused: &mut [LeftOut]) {
+    loop {
+        let names = refused.iter().filter(|it| it.holds_no_data).filter_map(|it| made(&it.what));
+        let lacking: Vec<String> = names.map(|name| format!(".{name}' doesn't exist")).collect();
+        let mut views = refused.iter_mut().filter(|it| {
+            !it.holds_no_data
+                && it.what.contains(" VIEW `")
+                && lacking.iter().any(|name| it.why.contains(name))
+        });
+        match views.next() {
+            Some(view) => view.holds_no_data = true,
+            None => return,
+        }
+    }
+}
+
+/// The name of the table or view that a statement makes.
+fn made(statement: &str) -> Option<&str> {
+    let mut kinds = ["CREATE TABLE `", " VIEW `"].iter();
+    let name = kinds.find_map(|kind| statement.split_once(kind))?.1;
+    Some(name.split_once('`')?.0)
 }
 
 /// A script of the accounts and of what needs them. It is one, because root's own account may change in it.
@@ -110,4 +136,38 @@ fn sync(data: &Path) -> Result<()> {
     File::open(data)
         .and_then(|folder| Ok(rustix::fs::syncfs(&folder)?))
         .map_err(|error| EngineError::target("syncing", data, error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_view_on_a_table_of_another_server_holds_no_data_either() {
+        let mut refused = vec![
+            LeftOut::new(
+                "CREATE VIEW `b` AS select 1",
+                "ERROR 1146: Table 'x.a' doesn't exist (loading views)",
+            ),
+            LeftOut::new(
+                "CREATE VIEW `a` AS select 1",
+                "ERROR 1146: Table 'x.far' doesn't exist (loading views)",
+            ),
+            LeftOut::new(
+                "CREATE VIEW `c` AS select 1",
+                "ERROR 1146: Table 'x.near' doesn't exist (loading views)",
+            ),
+            LeftOut {
+                holds_no_data: true,
+                ..LeftOut::new(
+                    "CREATE TABLE `far` ( `id` int )",
+                    "ERROR 1286: Unknown storage engine 'SPIDER'",
+                )
+            },
+            LeftOut::new("CREATE TABLE `near` ( `id` int )", "ERROR 1118: no"),
+        ];
+        without_data_like_their_tables(&mut refused);
+        let empty: Vec<bool> = refused.iter().map(|it| it.holds_no_data).collect();
+        assert_eq!(empty, [true, true, false, true, false]);
+    }
 }

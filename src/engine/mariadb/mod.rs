@@ -27,6 +27,7 @@ mod mbstream;
 mod nested_views;
 mod options;
 mod owned;
+mod partition_engine;
 mod physical;
 mod private_server;
 mod probe;

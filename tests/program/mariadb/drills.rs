@@ -53,13 +53,26 @@ fn a_drill_starts_a_server_checks_the_tables_and_counts_the_rows() {
 #[test]
 fn a_drill_reaches_no_other_server_and_runs_no_event() {
     let mut remote = MariaDb::start();
-    remote.sql("CREATE DATABASE d; CREATE TABLE d.t(id INT PRIMARY KEY); CREATE USER r@'127.0.0.1'; GRANT ALL ON d.* TO r@'127.0.0.1'");
+    remote.sql("CREATE DATABASE d; CREATE TABLE d.t(id INT PRIMARY KEY); CREATE USER r@'127.0.0.1'; GRANT ALL ON d.* TO r@'127.0.0.1'; \
+         CREATE USER r@localhost; GRANT ALL ON d.* TO r@localhost");
     let port = remote.listen();
+    let socket = remote.socket().display().to_string();
     let database = MariaDb::start();
     database.sql(SHOP);
     database.sql(&format!(
         "INSTALL SONAME 'ha_federatedx';
          CREATE TABLE shop.far(id INT PRIMARY KEY) ENGINE=FEDERATED CONNECTION='mysql://r@127.0.0.1:{port}/d/t';
+         INSTALL SONAME 'ha_spider'; INSTALL SONAME 'ha_connect'; USE shop;
+         CREATE SERVER beside FOREIGN DATA WRAPPER mysql OPTIONS (SOCKET '{socket}', USER 'r', DATABASE 'd');
+         CREATE TABLE linked(id INT PRIMARY KEY) ENGINE=SPIDER
+             COMMENT='wrapper \"mysql\", host \"127.0.0.1\", port \"{port}\", user \"r\", database \"d\", table \"t\"';
+         CREATE TABLE linked_by_socket(id INT PRIMARY KEY) ENGINE=SPIDER COMMENT='wrapper \"mysql\", srv \"beside\", table \"t\"';
+         CREATE TABLE parts(id INT PRIMARY KEY) ENGINE=SPIDER COMMENT='wrapper \"mysql\", table \"t\"'
+             PARTITION BY KEY (id) (PARTITION a COMMENT='srv \"beside\"', PARTITION b COMMENT='srv \"beside\"');
+         CREATE TABLE connected(id INT NOT NULL) ENGINE=CONNECT TABLE_TYPE=MYSQL CONNECTION='mysql://r@127.0.0.1:{port}/d/t';
+         CREATE TABLE connected_by_socket(id INT NOT NULL) ENGINE=CONNECT TABLE_TYPE=MYSQL CONNECTION='beside/t';
+         CREATE VIEW over_all AS SELECT id FROM linked UNION SELECT id FROM connected UNION SELECT id FROM far;
+         CREATE TRIGGER asks BEFORE INSERT ON orders FOR EACH ROW SET NEW.coins = (SELECT COUNT(*) FROM linked_by_socket);
          CREATE EVENT shop.ticks ON SCHEDULE EVERY 1 SECOND DO INSERT INTO shop.far VALUES (UNIX_TIMESTAMP());
          CHANGE MASTER TO MASTER_HOST='127.0.0.1', MASTER_PORT={port}, MASTER_USER='r', MASTER_CONNECT_RETRY=1"
     ));
