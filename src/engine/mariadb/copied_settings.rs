@@ -15,7 +15,18 @@ const FOLDERS: [&str; 3] =
     ["innodb_undo_directory", "innodb_data_home_dir", "innodb_log_group_home_dir"];
 
 /// The settings without which a server does not start on the files.
-const NEEDED: [&str; 3] = ["innodb_page_size", "innodb_data_file_path", "innodb_undo_tablespaces"];
+const NEEDED: [&str; 4] = [
+    "innodb_page_size",
+    "innodb_data_file_path",
+    "innodb_undo_tablespaces",
+    "lower_case_table_names",
+];
+
+/// With this, names of tables are in small letters, however statements write them.
+const IGNORES_CASE: &str = "lower_case_table_names=1";
+
+/// The same for a server's command line.
+pub(super) const IGNORES_CASE_OPTION: &str = "--lower-case-table-names=1";
 
 /// Plugins that a server may need to read the files, and that need no other server.
 const PLUGINS: [&str; 6] = [
@@ -43,6 +54,16 @@ pub(super) fn keep_inside(copy: &Path) -> Result<Option<LeftOut>> {
     open.and_then(|mut file| file.write_all((inside.join("\n") + "\n").as_bytes()))
         .map_err(|error| failed("writing", error))?;
     Ok(keys(&text))
+}
+
+/// Adds to the settings of a data directory, which are made if it has none, that names of tables are in small letters.
+pub(super) fn ignore_case(data: &Path) -> Result<()> {
+    let path = data.join(SETTINGS_FILE);
+    let group = if path.exists() { "" } else { "[mysqld]\n" };
+    let opened = OpenOptions::new().create(true).append(true).open(&path);
+    opened
+        .and_then(|mut file| file.write_all(format!("{group}{IGNORES_CASE}\n").as_bytes()))
+        .map_err(|error| EngineError::io("writing", &path, error))
 }
 
 /// Whether the server had keys to encrypt its tables.

@@ -12,6 +12,10 @@ use crate::engine::{EngineError, Result, printable};
 /// The statement that creates the database is within the first bytes of a dump.
 const HEAD_BYTES: u64 = 64 << 10;
 
+/// A line near the beginning of each dump of a server whose names of tables are in small letters, however statements
+/// write them. Triggers are dumped as they were written.
+pub(super) const IGNORES_CASE: &str = "-- lower_case_table_names=1";
+
 /// Complete dumps in a staging folder, which is removed with this value unless it is taken.
 #[derive(Debug)]
 pub(super) struct Dumps {
@@ -88,18 +92,33 @@ impl Dumps {
 
     /// The statement that creates a database, made to fail if the database exists.
     pub(super) fn create_statement(&self, database: &str) -> Result<String> {
+        create_statement(self.open(database)?)
+    }
+
+    /// Whether the server's names of tables were in small letters.
+    pub(super) fn ignore_case(&self) -> Result<bool> {
+        let Some(first) = self.names.first() else { return Ok(false) };
+        let head = head(self.open(first)?)?;
+        let mut before = head.lines().take_while(|line| !line.starts_with("CREATE DATABASE "));
+        Ok(before.any(|line| line == IGNORES_CASE))
+    }
+
+    fn open(&self, database: &str) -> Result<File> {
         let path = self.staging.path().join(path_in(DATABASES, database));
-        let dump = File::open(&path).map_err(|error| EngineError::unread(&path, error))?;
-        create_statement(dump)
+        File::open(&path).map_err(|error| EngineError::unread(&path, error))
     }
 }
 
-fn create_statement(dump: File) -> Result<String> {
+fn head(dump: File) -> Result<String> {
     let mut head = Vec::new();
     dump.take(HEAD_BYTES)
         .read_to_end(&mut head)
         .map_err(|error| EngineError::target("reading", "a dump".as_ref(), error))?;
-    let head = String::from_utf8_lossy(&head);
+    Ok(String::from_utf8_lossy(&head).into_owned())
+}
+
+fn create_statement(dump: File) -> Result<String> {
+    let head = head(dump)?;
     let line = head.lines().find(|line| line.starts_with("CREATE DATABASE "));
     line.map(|line| line.replacen("/*!32312 IF NOT EXISTS*/", "", 1))
         .filter(|line| !line.contains("IF NOT EXISTS"))

@@ -116,6 +116,11 @@ impl Facts {
         Some(found)
     }
 
+    /// Whether its names of tables are in small letters, however statements write them.
+    pub(super) fn ignores_case(&self) -> bool {
+        self.lower_case != "0"
+    }
+
     pub(super) fn is_mariadb(&self) -> bool {
         self.version.contains("MariaDB") || self.comment.contains("MariaDB")
     }

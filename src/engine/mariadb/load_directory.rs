@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::accounts::{only_those_of, secured};
 use super::client::Client;
+use super::copied_settings::{self, IGNORES_CASE_OPTION};
 use super::dumps::Dumps;
 use super::faults::classify;
 use super::nested_views;
@@ -50,10 +51,15 @@ pub(super) fn make(
     let data = dumps.staging.path().join(DATA);
     initialise(programs, &data, cancel)?;
     let log = dumps.staging.path().join("server.log");
-    let server = PrivateServer::start(programs, &data, &log, Vec::new(), cancel)
+    let ignore_case = dumps.ignore_case()?;
+    let options = ignore_case.then(|| IGNORES_CASE_OPTION.to_owned());
+    let server = PrivateServer::start(programs, &data, &log, options.into_iter().collect(), cancel)
         .map_err(|error| classify(error, "the server for the dumps"))?;
     let left_out = load(&server, &dumps)?;
     server.stop().map_err(|error| classify(error, "stopping the server for the dumps"))?;
+    if ignore_case {
+        copied_settings::ignore_case(&data)?;
+    }
     sync(&data)?;
     Ok(Box::new(DataDirectory { staging: dumps.staging, target, left_out }))
 }

@@ -6,6 +6,7 @@ use std::sync::mpsc::{self, Receiver};
 
 use super::client::{Client, SETTINGS};
 use super::database_file::{ACCOUNTS, DATABASES, SERVER, VIEWS, path_in};
+use super::dumps::IGNORES_CASE;
 use super::facts::{Facts, databases, table_bytes};
 use super::faults::classify;
 use super::left_out::{Inventory, settings_files};
@@ -130,8 +131,11 @@ impl<'a> Dumper<'a> {
         // By which the databases are told apart.
         arguments.push("--comments".to_owned());
         let login = Login::new(options, maker)?;
-        let settings =
+        let mut settings =
             if facts.is_mariadb() { format!("\n/*M! {SETTINGS} */;\n") } else { String::new() };
+        if facts.ignores_case() {
+            settings += &["\n", IGNORES_CASE, "\n"].concat();
+        }
         Ok(Self { program, arguments, login, options, request, inventory, settings, history })
     }
 

@@ -77,6 +77,9 @@ pub(super) fn dump(
     let keys = copied_settings::keep_inside(staging.path())?;
     let copied = began.elapsed();
     prepare(options, request, staging.path())?;
+    if facts.ignores_case() {
+        copied_settings::ignore_case(staging.path())?;
+    }
     let prepared = began.elapsed().saturating_sub(copied);
 
     let mut kept = facts.for_manifest();

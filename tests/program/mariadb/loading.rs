@@ -80,6 +80,36 @@ fn databases_load_whatever_needs_what_and_whatever_their_names() {
 }
 
 #[test]
+fn a_server_whose_names_are_in_small_letters_is_restored_as_one() {
+    let small = "--lower-case-table-names=1";
+    let database = MariaDb::start_with(&[small]);
+    database.sql(
+        "CREATE DATABASE Shop; USE Shop; CREATE TABLE Orders(id INT PRIMARY KEY); CREATE TABLE Log(id INT);
+         CREATE TRIGGER Writes AFTER INSERT ON Orders FOR EACH ROW INSERT INTO LOG VALUES (NEW.id);
+         CREATE VIEW All_Of_Them AS SELECT id FROM ORDERS; INSERT INTO oRDERS VALUES (1)",
+    );
+    let source = |method: &str| source(&database, &format!(", method = {method:?}"));
+    let server = TestServer::builder()
+        .instance_of("logical", "mariadb", &source("logical"), "quick")
+        .instance_of("physical", "mariadb", &source("physical"), "quick")
+        .start();
+    for method in ["logical", "physical"] {
+        let backup = server.admin().full(method);
+        server.run_ok(&["drill", id_of(&backup)]);
+        let target = server.restored(&backup);
+        // The commands of a restore name this file.
+        let settings = std::fs::read_to_string(target.join("backup-my.cnf")).unwrap();
+        assert!(settings.lines().any(|line| line == "lower_case_table_names=1"), "{settings}");
+        let again = MariaDb::on_with(&target, &[small]);
+        again.sql("INSERT INTO Shop.Orders VALUES (2)");
+        assert_eq!(
+            again.sql("SELECT id FROM Shop.LOG; SELECT id FROM Shop.All_of_them"),
+            "1\n2\n1\n2"
+        );
+    }
+}
+
+#[test]
 fn views_on_views_are_what_they_were_and_can_be_written_to() {
     let database = MariaDb::start();
     database.sql(
