@@ -21,6 +21,7 @@ mod terminal;
 mod token;
 mod undelete;
 mod undo;
+mod unpacked;
 mod user;
 mod verify;
 

@@ -17,7 +17,7 @@ use super::args::BackupArgs;
 use super::error::{CommandError, Result};
 use super::offline::{self, Opened, Purpose};
 use super::undo::{self, UndoCommand};
-use super::{salvage, terminal};
+use super::{salvage, terminal, unpacked};
 
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
@@ -40,7 +40,8 @@ pub(super) struct RestoreArgs {
     #[arg(long, requires = "in_place")]
     even_if_open: bool,
     /// Load the databases of a logical backup into the running server of this instance of the configuration,
-    /// given by name or id. None of them may exist there.
+    /// given by name or id. None of them may exist there. The dumps are unpacked first: in the data directory, or
+    /// with the temporary files (TMPDIR) if the backup is read from files or nothing can be written there.
     #[arg(long, value_name = "INSTANCE")]
     into: Option<String>,
     /// How thoroughly the engine checks the result: off, quick or full.
@@ -87,11 +88,14 @@ fn restore(args: &RestoreArgs) -> Result<()> {
         opened => opened?,
     };
     let replaced = args.in_place.then(|| replaced(args, &opened)).transpose()?;
-    let target = match (args.to.as_ref().or(replaced.as_ref()), &args.into) {
-        (Some(path), _) => Target::Path(path),
-        (None, into) => {
-            Target::Server(server(&opened.config, into.as_deref().unwrap_or_default())?)
-        }
+    let path = args.to.as_ref().or(replaced.as_ref());
+    let unpacked;
+    let target = if let Some(path) = path {
+        Target::Path(path)
+    } else {
+        let source = server(&opened.config, args.into.as_deref().unwrap_or_default())?;
+        unpacked = unpacked::folder(&opened)?;
+        Target::Server { source, within: unpacked.path() }
     };
     let how = RestorePlan {
         target,

@@ -66,8 +66,13 @@ pub struct DumpRequest<'a> {
 pub enum Target<'a> {
     /// A new file or folder.
     Path(&'a Path),
-    /// A running server: the `source` of an instance of the configuration.
-    Server(&'a Source),
+    /// A running server.
+    Server {
+        /// The `source` of an instance of the configuration.
+        source: &'a Source,
+        /// The folder in which the dumps are until they are loaded.
+        within: &'a Path,
+    },
     /// One database of a running server, which is replaced.
     Database(Refresh<'a>),
 }

@@ -104,7 +104,8 @@ fn attempt(
     })?;
     let shown = match how.target {
         Target::Path(path) => path,
-        Target::Server(_) | Target::Database(_) => Path::new("the folder for temporary files"),
+        Target::Server { within, .. } => within,
+        Target::Database(refresh) => refresh.within,
     };
     let total = chain.last().manifest().totals.content_bytes;
     let make = |entry: &Entry| Ok(load.entry(entry)?);

@@ -50,10 +50,10 @@ impl AnyLoad {
                     "a backup of this engine replaces no database of a server by itself: name a path in staging.to",
                 ));
             }
-            Target::Server(source) => {
+            Target::Server { source, within } => {
                 let options = Options::parse(brand, source)?;
                 let programs = options.programs();
-                let folder = FolderLoad::beside(&std::env::temp_dir().join("dumps"))?;
+                let folder = FolderLoad::beside(&within.join("dumps"))?;
                 (folder, Destination::Server(Box::new(options)), programs)
             }
         };

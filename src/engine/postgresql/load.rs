@@ -49,8 +49,8 @@ impl ClusterLoad {
                 let tree = FolderLoad::prepare(request)?;
                 (tree, Destination::Folder(absolute), request.source)
             }
-            Target::Server(source) => {
-                let tree = FolderLoad::beside(&std::env::temp_dir().join("dumps"))?;
+            Target::Server { source, within } => {
+                let tree = FolderLoad::beside(&within.join("dumps"))?;
                 (tree, Destination::Server(source.clone()), Some(source))
             }
             Target::Database(refresh) => {

@@ -21,7 +21,7 @@ pub(super) struct RedisLoad {
 impl RedisLoad {
     /// Makes sure that the target is free.
     pub(super) fn prepare(request: &LoadRequest<'_>) -> Result<Self> {
-        if matches!(request.target, Target::Server(_) | Target::Database(_)) {
+        if matches!(request.target, Target::Server { .. } | Target::Database(_)) {
             return Err(EngineError::known(
                 FailureCode::TargetDenied,
                 "a Redis snapshot cannot be loaded into a running server: it would replace the server's own \

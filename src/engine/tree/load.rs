@@ -95,7 +95,7 @@ impl Staged for StagedFolder {
 pub(in crate::engine) fn path_of<'a>(request: &LoadRequest<'a>) -> Result<&'a Path> {
     match request.target {
         Target::Path(target) => Ok(target),
-        Target::Server(_) | Target::Database(_) => Err(EngineError::known(
+        Target::Server { .. } | Target::Database(_) => Err(EngineError::known(
             FailureCode::TargetDenied,
             "a backup of files is restored to a path, not into a server: give --to PATH",
         )),

@@ -48,8 +48,17 @@ fn dumps_restore_into_a_running_server_without_these_databases() {
     let backup = client.full("zoo");
     let into = |id: &str| server.run(&["restore", id, "--into", "other"]);
 
+    // The dumps are unpacked in the data directory first: without room there nothing begins.
+    let mut command = server.command(&["restore", id_of(&backup), "--into", "other"]);
+    let output = command.env("COFFER__STORAGE__HEADROOM_MIB", "1000000000").output().unwrap();
+    let place = format!("{}: ", server.data_dir().join("tmp").display());
+    let said = stderr_of(&output);
+    assert!(said.contains(&place) && said.contains("bytes are needed"), "{said}");
+    assert_eq!(other.sql("SHOW DATABASES LIKE 'zoo'"), "");
+
     let output = into(id_of(&backup));
     assert!(output.status.success(), "{}", stderr_of(&output));
+    server.assert_tmp_is_empty();
     assert!(other.dump(&ZOOS) == zoo.dump(&ZOOS));
 
     // One of them exists: nothing is changed.

@@ -362,7 +362,7 @@ fn a_cancelled_check_of_dumps_is_not_called_damage() {
     let source = source(&server, &json!({"method": "logical", "tools": tools.path()}));
     let ended = cancelled(tools.path(), |cancel| {
         let request = LoadRequest {
-            target: Target::Server(&source),
+            target: Target::Server { source: &source, within: tools.path() },
             source: None,
             owners: Owners::FromArchive,
             cancel,
@@ -377,7 +377,8 @@ fn a_cancelled_check_of_dumps_is_not_called_damage() {
 /// Restores what was recorded into a running server.
 fn into(server: &Postgres, recorder: &Recorder) -> Result<Placed, EngineError> {
     let source = source(server, &json!({"method": "logical"}));
-    let target = Target::Server(&source);
+    let place = tempfile::tempdir().unwrap();
+    let target = Target::Server { source: &source, within: place.path() };
     let request =
         LoadRequest { target, source: None, owners: Owners::FromArchive, cancel: &NOT_CANCELLED };
     let mut load = engine().load(&request)?;

@@ -165,7 +165,7 @@ fn the_facts_identify_the_server_and_count_the_keys_of_each_database() {
 fn a_restore_into_a_running_server_is_refused() {
     let source = Server::nowhere();
     let request = LoadRequest {
-        target: Target::Server(&source),
+        target: Target::Server { source: &source, within: "/".as_ref() },
         source: None,
         owners: Owners::FromArchive,
         cancel: &NOT_CANCELLED,
