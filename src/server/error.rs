@@ -46,8 +46,8 @@ pub enum ServerError {
     #[error("running the server: {0}")]
     Run(#[source] io::Error),
     /// This user may not use the data directory or the catalog.
-    #[error("{what}: permission denied; run this {as_whom}")]
-    Denied { what: String, as_whom: String },
+    #[error("{what}: permission denied; {mend}")]
+    Denied { what: String, mend: String },
     /// The command needs a data directory that the server has used.
     #[error("there is no catalog {path}: {advice}")]
     NoCatalog { path: String, advice: String },

@@ -29,7 +29,7 @@ pub use alerts::{channels as alert_channels, test_channels};
 pub use error::ServerError;
 pub use keystone::keystone_of;
 pub use open::{executor_settings, open_and_lock, open_existing};
-pub use owner::as_whom;
+pub use owner::mended_by;
 pub use policies::configured_policies;
 pub use serve::serve;
 pub use time_lapse::TimeLapse;

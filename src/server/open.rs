@@ -2,8 +2,10 @@
 
 use std::fs::File;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+use rustix::fs::{Access, AtFlags, CWD, accessat};
 
 use crate::bell::Bell;
 use crate::catalog::{Catalog, CatalogError, Settings as CatalogSettings};
@@ -18,7 +20,7 @@ use crate::storage::{
 };
 
 use super::identity;
-use super::owner::as_whom;
+use super::owner::mended_by;
 use super::{ServerError, keys, places, policies};
 
 /// The settings of the executor, from the configuration.
@@ -173,7 +175,9 @@ fn in_data_dir(config: &Config, error: StorageError) -> ServerError {
         StorageError::Io { action, what, source }
             if source.kind() == io::ErrorKind::PermissionDenied =>
         {
-            denied(format!("{action} {what}"), &config.data_dir)
+            let inner = Path::new(&what).strip_prefix(&config.data_dir).is_ok();
+            let path = if inner { Path::new(&what) } else { &config.data_dir };
+            denied(format!("{action} {what}"), path)
         }
         error => error.into(),
     }
@@ -181,16 +185,36 @@ fn in_data_dir(config: &Config, error: StorageError) -> ServerError {
 
 /// Fails if this user may not use the catalog. One that does not exist is no error.
 fn require_access(file: &Path) -> Result<(), ServerError> {
-    match File::options().read(true).write(true).open(file) {
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-            Err(denied(format!("the catalog {}", file.display()), file))
+    let log = beside(file, "-wal");
+    // Without a log SQLite makes one.
+    let folder = file.parent().filter(|_| file.exists() && !log.exists()).map(Path::to_owned);
+    let shared = beside(file, "-shm");
+    let files = [file.to_owned(), log, shared].into_iter().map(|path| {
+        let opened = File::options().read(true).write(true).open(&path).map(drop);
+        (path, opened)
+    });
+    let folder = folder.map(|path| {
+        let needed = Access::WRITE_OK | Access::EXEC_OK;
+        let made = accessat(CWD, &path, needed, AtFlags::EACCESS).map_err(io::Error::from);
+        (path, made)
+    });
+    for (path, used) in files.chain(folder) {
+        if used.is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied) {
+            return Err(denied(format!("the catalog {}", file.display()), &path));
         }
-        _ => Ok(()),
     }
+    Ok(())
+}
+
+/// A file that SQLite keeps beside the catalog.
+fn beside(file: &Path, suffix: &str) -> PathBuf {
+    let mut name = file.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
 }
 
 fn denied(what: String, path: &Path) -> ServerError {
-    ServerError::Denied { what, as_whom: as_whom(path) }
+    ServerError::Denied { what, mend: mended_by(path, true) }
 }
 
 pub(super) fn in_catalog(config: &Config, source: CatalogError) -> ServerError {

@@ -1,11 +1,61 @@
-//! Whose files these are: who may run what was refused.
+//! What keeps this user from a file, and what mends that.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
+use rustix::fs::{Access, AtFlags, CWD, accessat, ioctl_getflags};
+use rustix::io::Errno;
+
+/// The inode flags `i` and `a`: nobody may change the file, or only add to it.
+const UNCHANGEABLE: u32 = 0x10 | 0x20;
+
+/// What mends that this user was refused `path`, which is read, and perhaps written: a command, or as whom to run this.
+pub fn mended_by(path: &Path, written: bool) -> String {
+    let mut above: Vec<&Path> = path.ancestors().filter(|it| !it.as_os_str().is_empty()).collect();
+    above.reverse();
+    for it in above {
+        let needed = match (it == path, it.is_dir(), written) {
+            (true, true, true) => Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK,
+            (true, false, true) => Access::READ_OK | Access::WRITE_OK,
+            (true, _, false) => Access::READ_OK,
+            (false, ..) => Access::EXEC_OK,
+        };
+        match accessat(CWD, it, needed, AtFlags::EACCESS) {
+            Ok(()) => {}
+            Err(Errno::NOENT) => break,
+            Err(Errno::ROFS) => {
+                return format!(
+                    "the filesystem of {} is read-only: mount it for writing again",
+                    it.display()
+                );
+            }
+            Err(_refused) => return of(it),
+        }
+    }
+    format!("run this {}", as_whom(path))
+}
+
+/// The same of a file or folder that refused this user.
+fn of(path: &Path) -> String {
+    let shown = path.display();
+    let is_unchangeable = fs::File::open(path)
+        .is_ok_and(|file| ioctl_getflags(file).is_ok_and(|it| it.bits() & UNCHANGEABLE > 0));
+    if is_unchangeable {
+        return format!("lsattr shows that nobody may change it; as root: chattr -ia '{shown}'");
+    }
+    let Ok(found) = path.metadata() else { return format!("run this {}", as_whom(path)) };
+    let (bits, rights) = if found.is_dir() { (0o700, "u+rwx") } else { (0o600, "u+rw") };
+    let mode = found.mode() & 0o7777;
+    if mode & bits == bits {
+        return format!("run this {}", as_whom(path));
+    }
+    let whom = if found.uid() == rustix::process::geteuid().as_raw() { "" } else { "as root: " };
+    format!("the mode {mode:o} of {shown} keeps its owner out; {whom}chmod {rights} '{shown}'")
+}
+
 /// As whom to run what this user may not do with `path`: `as coffer (sudo -u coffer …) or as root`.
-pub fn as_whom(path: &Path) -> String {
+fn as_whom(path: &Path) -> String {
     let owner = path.ancestors().find_map(|it| it.metadata().ok()).map(|it| it.uid());
     match owner {
         Some(uid) if uid != 0 && uid != rustix::process::geteuid().as_raw() => {

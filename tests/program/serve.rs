@@ -1,7 +1,10 @@
 //! `coffer serve`: its address, whose files it may use, and what it logs.
 
+use std::fs::File;
 use std::net::TcpListener;
-use std::os::unix::fs::{PermissionsExt as _, chown};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
+use std::path::Path;
+use std::process::Command;
 
 use rusqlite::Connection;
 use serde_json::Value;
@@ -13,7 +16,7 @@ fn a_second_server_on_an_address_makes_nothing() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let folder = tempfile::tempdir().unwrap();
-    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_coffer"));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_coffer"));
     let output = command
         .arg("serve")
         .env("COFFER__DATA_DIR", folder.path().join("data"))
@@ -60,6 +63,66 @@ fn what_a_user_may_not_read_is_refused_with_the_user_who_may() {
 }
 
 #[test]
+fn what_a_mode_or_a_flag_refuses_is_refused_with_the_line_that_mends_it() {
+    let mut server = TestServer::builder().unprivileged().start();
+    assert!(server.terminate().success());
+    let set = |path: &Path, mode| {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    let said = |arguments: &[&str]| {
+        let output = server.run(arguments);
+        let said = String::from_utf8_lossy(&output.stdout).into_owned() + &stderr_of(&output);
+        assert!(
+            !output.status.success() && said.to_lowercase().contains("permission denied"),
+            "{said}"
+        );
+        said
+    };
+    let data = server.data_dir();
+    let catalog = data.join("catalog.db");
+    let all = &[&["list"][..], &["doctor"], &["serve"]][..];
+    let cases = [
+        (catalog.as_path(), 0o400, "u+rw", all),
+        // The others may still use the log that is there.
+        (data, 0o500, "u+rwx", &all[1..2]),
+        (data, 0o600, "u+rwx", all),
+    ];
+    for (path, denied, rights, refused) in cases {
+        let before = path.metadata().unwrap().mode() & 0o7777;
+        set(path, denied);
+        let advice = format!("chmod {rights} '{}'", path.display());
+        for arguments in refused {
+            let said = said(arguments);
+            assert!(said.contains(&advice), "{arguments:?} {denied:o}: {said}");
+            assert!(!said.contains("as root"), "{arguments:?} {denied:o}: {said}");
+        }
+        // To the letter.
+        let mended = Command::new("sh").args(["-c", &advice]).status().unwrap();
+        assert!(mended.success() && path.metadata().unwrap().mode() & 0o7777 == before);
+    }
+    if rustix::process::geteuid().is_root() {
+        // What root wrote beside it, as a look with another program does.
+        let log = data.join("catalog.db-wal");
+        let owner = catalog.metadata().unwrap().uid();
+        drop(File::options().create(true).append(true).open(&log).unwrap());
+        chown(&log, Some(0), None).unwrap();
+        set(&log, 0o600);
+        let denied = said(&["list"]);
+        assert!(denied.contains("run this as root"), "{denied}");
+        chown(&log, Some(owner), None).unwrap();
+        // Not every filesystem has flags.
+        let flag = |flag: &str| {
+            Command::new("chattr").arg(flag).arg(&catalog).output().unwrap().status.success()
+        };
+        if flag("+i") {
+            let denied = said(&["list"]);
+            assert!(flag("-i") && denied.contains("chattr -ia '"), "{denied}");
+        }
+    }
+    assert!(server.run(&["list"]).status.success());
+}
+
+#[test]
 fn a_log_of_json_has_an_object_a_line_that_names_backups_and_requests() {
     let folder = tempfile::tempdir().unwrap();
     let database = folder.path().join("shop.db");
@@ -93,7 +156,7 @@ fn a_log_of_json_has_an_object_a_line_that_names_backups_and_requests() {
 #[test]
 fn a_server_that_cannot_start_says_why_in_the_format_of_its_log() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
-    let output = std::process::Command::new(env!("CARGO_BIN_EXE_coffer"))
+    let output = Command::new(env!("CARGO_BIN_EXE_coffer"))
         .arg("serve")
         .env("COFFER__SERVER__LISTEN", taken.local_addr().unwrap().to_string())
         .env("COFFER__SERVER__LOG_FORMAT", "json")

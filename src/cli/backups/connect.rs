@@ -111,9 +111,9 @@ fn token(config: &Config, elsewhere: bool) -> Result<(String, bool), String> {
             path.display()
         )),
         Err(error) => Err(format!(
-            "its token {} cannot be read ({error}): run this {}, or set {TOKEN}",
+            "its token {} cannot be read ({error}): {}, or set {TOKEN}",
             path.display(),
-            server::as_whom(&path)
+            server::mended_by(&path, false)
         )),
     }
 }

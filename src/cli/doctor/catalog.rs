@@ -10,7 +10,7 @@ use crate::cli::terminal::counted;
 use crate::config::Config;
 use crate::domain::{Backup, BackupId, Clock as _, Here, Location, SystemClock};
 use crate::executor::{self, Context};
-use crate::server;
+use crate::server::{self, ServerError};
 use crate::storage::{Local, StoredArchive};
 
 use super::finding::Findings;
@@ -30,10 +30,16 @@ pub(super) fn catalog(config: &Config, server_runs: bool, findings: &mut Finding
             return no_catalog(config, server_runs, findings);
         }
         Err(error) => {
-            return findings.problem("catalog", format!("{shown}: {error}"), RUN_AS_COFFER);
+            let mend = server::mended_by(&file, true);
+            return findings.problem("catalog", format!("{shown}: {error}"), mend);
         }
     }
-    let opened = server::open_existing(config).map_err(|error| error.to_string());
+    let opened = match server::open_existing(config) {
+        Err(ServerError::Denied { what, mend }) => {
+            return findings.problem("catalog", format!("{what}: permission denied"), mend);
+        }
+        opened => opened.map_err(|error| error.to_string()),
+    };
     let compared = opened.and_then(|context| {
         let backups = compare(&context, findings).and_then(|backups| {
             events(&context, findings)?;

@@ -13,6 +13,7 @@ use crate::config::Config;
 use crate::disk::Mount;
 use crate::domain::{Clock as _, SystemClock, Timestamp};
 use crate::engine;
+use crate::server;
 use crate::storage::{Local, StorageError};
 
 use super::catalog::RUN_AS_COFFER;
@@ -38,20 +39,22 @@ pub(super) fn data_dir(config: &Config, findings: &mut Findings) {
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => return missing(config, findings),
         Err(error) => {
-            let advice = format!("give the user that runs Coffer access: chown coffer {shown}");
-            return findings.problem(CHECK, format!("{shown}: {error}"), advice);
+            let mend = server::mended_by(folder, true);
+            return findings.problem(CHECK, format!("{shown}: {error}"), mend);
         }
     };
     match probe(folder) {
         Ok(()) => findings
             .ok(CHECK, format!("{shown}: writing, fsync, rename without replacing and flock work")),
         Err((step, error)) => {
-            let advice = if error.kind() == io::ErrorKind::ReadOnlyFilesystem {
-                "see in the kernel's log why (dmesg), and mount it for writing again; until then backups can be \
-                 verified, exported and restored elsewhere"
-            } else {
-                "run this as the user that runs Coffer, and put data_dir on a local filesystem (ext4, xfs, \
-                 btrfs, zfs) that this user may write to"
+            let advice = match error.kind() {
+                io::ErrorKind::ReadOnlyFilesystem => {
+                    "see in the kernel's log why (dmesg), and mount it for writing again; until then backups can be \
+                     verified, exported and restored elsewhere"
+                        .to_owned()
+                }
+                io::ErrorKind::PermissionDenied => server::mended_by(folder, true),
+                _ => "put data_dir on a local filesystem (ext4, xfs, btrfs, zfs)".to_owned(),
             };
             findings.problem(CHECK, format!("{shown}: {step}: {error}"), advice);
         }

@@ -266,8 +266,8 @@ fn not_used(config: &Config, error: StorageError) -> CommandError {
         StorageError::Io { action, what, source }
             if source.kind() == io::ErrorKind::PermissionDenied =>
         {
-            let as_whom = server::as_whom(&config.data_dir);
-            ServerError::Denied { what: format!("{action} {what}"), as_whom }
+            let mend = server::mended_by(&config.data_dir, true);
+            ServerError::Denied { what: format!("{action} {what}"), mend }
         }
         error => error.into(),
     };
