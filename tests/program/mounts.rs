@@ -1,7 +1,7 @@
 //! Mounts that are not there, or that are others: for the data directory and for the archives, under a server that runs and
 //! one that starts.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use rstest::rstest;
@@ -201,7 +201,7 @@ struct Planted {
 }
 
 impl Planted {
-    fn at(at: PathBuf) -> Self {
+    fn at(at: &Path) -> Self {
         let precious = tempfile::tempdir().unwrap();
         std::fs::create_dir(precious.path().join("folder")).unwrap();
         write_file(&precious.path().join("folder/file"), "precious");
@@ -238,7 +238,7 @@ fn what_is_mounted_inside_of_a_restored_instance_stays_when_that_is_deleted() {
     let client = server.admin();
     let restored = client.restored_instance(&client.full("shop"));
     let above = restored.parent().unwrap().to_owned();
-    let planted = Planted::at(above.clone());
+    let planted = Planted::at(&above);
     let id = above.file_name().unwrap().to_str().unwrap().to_owned();
     client.delete(&format!("instances/{id}")).with_status(202);
     let log = server.log();
@@ -256,7 +256,7 @@ fn a_start_with_something_mounted_in_the_leftovers_of_a_killed_process_is_refuse
     let folder = tempfile::tempdir().unwrap();
     let mut server = server_over(folder.path(), |it| it);
     server.terminate();
-    let planted = Planted::at(server.data_dir().join("tmp/.coffer-spool-x"));
+    let planted = Planted::at(&server.data_dir().join("tmp/.coffer-spool-x"));
     let refused = server.run(&["serve"]);
     let text = stderr_of(&refused);
     assert_eq!(refused.status.code(), Some(1), "{text}");
