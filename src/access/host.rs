@@ -14,10 +14,16 @@ pub struct Reached(pub Option<SocketAddr>);
 /// Whether `host`, with or without a port, is configured, the loopback, or the address that the client reached.
 pub fn is_own_host(host: &str, configured: &[String], local: Option<SocketAddr>) -> bool {
     let Ok(authority) = host.parse::<Authority>() else { return false };
-    if authority.as_str().contains('@') {
+    let name = authority.host();
+    // The parser leaves more there than a port.
+    let port = match authority.as_str().strip_prefix(name) {
+        Some("") => Some(HTTP),
+        Some(rest) => rest.strip_prefix(':').and_then(|it| it.parse().ok()),
+        None => None,
+    };
+    if port.is_none() {
         return false;
     }
-    let name = authority.host();
     if name.eq_ignore_ascii_case("localhost")
         || configured
             .iter()
@@ -75,6 +81,11 @@ mod tests {
             "192.0.2.8",
             "proxy",
             "localhost/evil",
+            "localhost:99999",
+            "127.0.0.1:x",
+            "127.0.0.1:",
+            "[::1]evil.example",
+            "[::1].evil.example",
             "[::2]",
         ] {
             assert!(!is_own_host(other, &configured, local), "{other}");

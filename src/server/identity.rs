@@ -14,7 +14,7 @@ use crate::storage::Local;
 use super::ServerError;
 
 /// Fails if another data directory than this one was used last, or none is there where one was.
-pub(super) fn require_known(config: &Config) -> Result<(), ServerError> {
+pub fn require_known(config: &Config) -> Result<(), ServerError> {
     let Some(file) = config.storage.identity_file() else { return Ok(()) };
     let Some(known) = read(file).map_err(|source| failed(file, source))? else { return Ok(()) };
     let found = Local::data_id(&config.data_dir)?;
@@ -37,6 +37,10 @@ pub(super) fn remember(config: &Config, local: &Local) -> Result<(), ServerError
 }
 
 fn read(file: &Path) -> io::Result<Option<Uuid>> {
+    // A link is the administrator's. A pipe or a device would not end.
+    if fs::metadata(file).is_ok_and(|it| !it.is_file()) {
+        return Err(io::Error::other("it is not a regular file"));
+    }
     match fs::read_to_string(file) {
         Ok(text) => text.trim().parse().map(Some).map_err(io::Error::other),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),

@@ -27,6 +27,7 @@ mod users;
 
 pub use alerts::{channels as alert_channels, test_channels};
 pub use error::ServerError;
+pub use identity::require_known;
 pub use keystone::keystone_of;
 pub use open::{executor_settings, open_and_lock, open_existing};
 pub use owner::mended_by;

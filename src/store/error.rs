@@ -40,6 +40,9 @@ pub enum StoreError {
         path = path.display()
     )]
     Moved { path: PathBuf, why: &'static str },
+    /// One of the files is not the catalog's own.
+    #[error("{path} {why}: it is not Coffer's; move it away", path = path.display())]
+    Foreign { path: PathBuf, why: &'static str },
     /// The write-ahead log beside the file has commits of another one.
     #[error(
         "the catalog {path} and the log {path}-wal beside it do not belong together: one of them is an older copy or of another catalog, and opened together they would be mixed. Put the copy there alone or with its own -wal, or move catalog.db, catalog.db-wal and catalog.db-shm away together: a catalog that is missing is rebuilt from the archives",
@@ -84,6 +87,7 @@ impl StoreError {
                 | Self::NotACatalog { .. }
                 | Self::Newer { .. }
                 | Self::Moved { .. }
+                | Self::Foreign { .. }
                 | Self::OtherLog { .. }
                 | Self::ReadOnly { .. }
         )

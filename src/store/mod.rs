@@ -140,6 +140,7 @@ impl Store {
     /// read: every write fails.
     pub fn open(path: &Path) -> Result<Self> {
         let place = Place::of(path)?;
+        place.require_own_files()?;
         let room = SharedRoom::of(path);
         let mut reserve = DiskReserve::beside(place.path(), Arc::clone(&room));
         let db = match reserve.adjust() {

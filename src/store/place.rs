@@ -1,12 +1,14 @@
 //! Where the database file is, and how it is opened for reading.
 
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags};
 
 use super::disk_reserve::is_read_only;
 use super::{Result, StoreError};
+use crate::disk::Mount;
 
 pub(super) const READ_ONLY: OpenFlags =
     OpenFlags::SQLITE_OPEN_READ_ONLY.union(EVERYWHERE).union(OpenFlags::SQLITE_OPEN_URI);
@@ -38,13 +40,38 @@ impl Place {
 
     /// The write-ahead log, which has the newest writes.
     pub(super) fn log(&self) -> PathBuf {
+        self.beside("-wal")
+    }
+
+    fn beside(&self, end: &str) -> PathBuf {
         let mut path = self.path.clone().into_os_string();
-        path.push("-wal");
+        path.push(end);
         path.into()
     }
 
     pub(super) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Fails if SQLite would wait for one of its files, or write to one that is somebody else's, too: it empties a log.
+    pub(super) fn require_own_files(&self) -> Result<()> {
+        for (end, may_be_linked) in
+            [("", true), ("-journal", false), ("-wal", false), ("-shm", false)]
+        {
+            let path = self.beside(end);
+            let Ok(found) = std::fs::symlink_metadata(&path) else { continue };
+            let why = if !found.is_file() {
+                "is not a regular file"
+            } else if found.nlink() > 1 && !may_be_linked {
+                "has another name, under which it would be changed, too"
+            } else if !is_in_mount_of_folder(&path) {
+                "is mounted there, and what is mounted would be changed"
+            } else {
+                continue;
+            };
+            return Err(StoreError::Foreign { path, why });
+        }
+        Ok(())
     }
 
     /// What SQLite is to open for reading.
@@ -68,6 +95,11 @@ impl Place {
     pub(super) fn read_once(&self) -> rusqlite::Result<Connection> {
         Connection::open_with_flags(self.name(), READ_ONLY)
     }
+}
+
+fn is_in_mount_of_folder(path: &Path) -> bool {
+    let folder = path.parent().map(Mount::of);
+    folder.is_none_or(|folder| folder.is_ok_and(|it| Mount::of(path).is_ok_and(|own| own == it)))
 }
 
 pub(super) fn unreachable(path: &Path, source: io::Error) -> StoreError {

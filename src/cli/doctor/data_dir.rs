@@ -93,6 +93,10 @@ fn left_by_restores(config: &Config, findings: &mut Findings) {
 /// The first start makes the data directory, if its nearest existing ancestor allows it.
 fn missing(config: &Config, findings: &mut Findings) {
     let shown = config.data_dir.display();
+    if let Err(other) = server::require_known(config) {
+        let advice = "mount its disk, or set data_dir to where it is";
+        return findings.problem(CHECK, other.to_string(), advice);
+    }
     let ancestor = config.data_dir.ancestors().skip(1).find(|path| path.exists());
     let ancestor = ancestor.unwrap_or(Path::new("/"));
     match tempfile::Builder::new().prefix(".coffer-doctor-").tempfile_in(ancestor) {

@@ -1,6 +1,6 @@
 //! The server, if one runs on the data directory, and what it says of itself.
 
-use std::fs::File;
+use std::fs::OpenOptions;
 use std::io;
 use std::path::Path;
 
@@ -9,6 +9,7 @@ use rustix::io::Errno;
 
 use crate::client::Connection;
 use crate::config::Config;
+use crate::disk;
 use crate::wire::{Health, HealthStatus};
 
 use super::catalog::RUN_AS_COFFER;
@@ -47,7 +48,7 @@ pub(super) fn server(config: &Config, findings: &mut Findings) -> bool {
 }
 
 fn is_locked(path: &Path) -> io::Result<bool> {
-    let file = match File::open(path) {
+    let file = match disk::open_regular(path, OpenOptions::new().read(true)) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
         file => file?,
     };

@@ -6,7 +6,7 @@ use std::ffi::OsStr;
 use std::fs::Metadata;
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::io::Errno;
 use rustix::process::geteuid;
@@ -74,6 +74,13 @@ fn quoted(path: &Path) -> String {
     format!("'{}'", path.display().to_string().replace('\'', "'\\''"))
 }
 
+/// A name that nothing else is moved to.
+fn moved(path: &Path) -> PathBuf {
+    let mut name = path.to_owned().into_os_string();
+    name.push(".moved");
+    name.into()
+}
+
 fn require_kind(metadata: &Metadata, is_folder: bool, path: &Path) -> Result<()> {
     let shown = quoted(path);
     if metadata.is_symlink() {
@@ -92,7 +99,7 @@ fn require_kind(metadata: &Metadata, is_folder: bool, path: &Path) -> Result<()>
         return Ok(());
     }
     let why = format!("is not a {}", if is_folder { "folder" } else { "regular file" });
-    Err(untrusted(path, why, format!("mv {shown} {}", quoted(&path.with_extension("moved")))))
+    Err(untrusted(path, why, format!("mv {shown} {}", quoted(&moved(path)))))
 }
 
 /// Who runs this, and whose the data directory is.

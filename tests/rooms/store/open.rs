@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use coffer::domain::{BackupId, ContainerName, ProjectId, Timestamp};
 use coffer::store::{Purpose, Records, Reply, Store, StoreError};
+use rstest::rstest;
 use rusqlite::Connection;
 use tempfile::TempDir;
 
@@ -251,6 +252,29 @@ fn a_log_that_belongs_to_another_state_of_the_catalog_is_refused_and_nothing_is_
         let store = Store::open(state).unwrap();
         assert_eq!(["first-more", "third-more"].map(|it| is_there(&store, it)), rows);
     }
+}
+
+/// A pipe would be waited for, and SQLite empties a log that it finds no use for.
+#[rstest]
+fn files_beside_the_catalog_that_are_not_its_own_are_refused_and_left_as_they_are(
+    #[values("-journal", "-wal", "-shm")] end: &str,
+    #[values(false, true)] is_pipe: bool,
+) {
+    let (folder, path) = folder();
+    drop(Store::open(&path).unwrap());
+    let beside = PathBuf::from(format!("{}{end}", path.display()));
+    fs::remove_file(&beside).unwrap_or_default();
+    let precious = folder.path().join("precious");
+    fs::write(&precious, "precious").unwrap();
+    if is_pipe {
+        let pipe = rustix::fs::FileType::Fifo;
+        rustix::fs::mknodat(rustix::fs::CWD, &beside, pipe, 0o600.into(), 0).unwrap();
+    } else {
+        fs::hard_link(&precious, &beside).unwrap();
+    }
+    let error = Store::open(&path).unwrap_err();
+    assert!(matches!(&error, StoreError::Foreign { .. }), "{error}");
+    assert_eq!(fs::read(&precious).unwrap(), b"precious");
 }
 
 #[test]
