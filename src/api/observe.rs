@@ -128,12 +128,15 @@ async fn answer<B: MessageBody + 'static>(
         return next.call(request).await.map(ServiceResponse::map_into_boxed_body);
     };
     let _open = Arc::clone(&connection).begin(body_of(&request));
+    // Nothing here speaks another protocol (RFC 9110, section 7.8): the answer is the ordinary one. The HTTP library
+    // ends the connection of such a request, and would answer as if it changed the protocol.
+    let asks_for_other_protocol = request.head().upgrade();
     let response = if request.path() == HEALTH || connection.wait_for_place().await {
         next.call(request).await?.map_into_boxed_body()
     } else {
         request.error_response(no_connection_left())
     };
-    let is_last = connection.ends_with_answer();
+    let is_last = connection.ends_with_answer() || asks_for_other_protocol;
     // If its body is sent in pieces, the connection knows until the last one.
     let mut response = held::until_sent(response, || connection.begin_long_body());
     if is_last {

@@ -207,6 +207,27 @@ fn http_2_is_refused_and_not_kept_open() {
 }
 
 #[test]
+fn a_client_that_would_rather_speak_another_protocol_gets_the_ordinary_answer() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = server(&folder).start();
+    for upgrade in [
+        "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQCAAAAAAIAAAAA",
+        "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13",
+    ] {
+        let mut stream = connect(&server);
+        send(
+            &mut stream,
+            &format!("GET /healthcheck HTTP/1.1\r\nHost: localhost\r\n{upgrade}\r\n\r\n"),
+        );
+        let answer = read_to_end(&mut stream);
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        let head = head.to_ascii_lowercase();
+        assert!(head.starts_with("http/1.1 200") && body.contains("\"ok\""), "{answer}");
+        assert!(head.contains("\r\nconnection: close") && !head.contains("upgrade"), "{answer}");
+    }
+}
+
+#[test]
 fn the_socket_answers_while_the_port_is_full_and_is_gone_after_the_end() {
     let folder = tempfile::tempdir().unwrap();
     let mut server = server(&folder)
