@@ -6,7 +6,7 @@ use crate::catalog::{CatalogError, Forbidden, Invalid, Operation, Outage};
 use crate::domain::with_causes;
 use crate::keystone::KeystoneError;
 
-use super::error::{ApiError, LATER};
+use super::error::ApiError;
 
 impl From<CatalogError> for ApiError {
     fn from(error: CatalogError) -> Self {
@@ -71,12 +71,17 @@ const fn outage_sentence(outage: Outage) -> &'static str {
             "The server's disk is full: nothing new is accepted until there is room. Deleting backups makes room."
         }
         Outage::ReadOnly => {
-            "The server's disk is read-only at the moment: what is there can be read, and nothing can be changed."
+            "The server's disk is read-only at the moment: what is there can be read, and nothing can be changed until an administrator makes it writable. coffer doctor says why."
         }
         Outage::Damaged => {
             "The server's catalog is damaged and not used any more; its log says what to do. The archives are not affected."
         }
-        Outage::Other => LATER,
+        Outage::Moved => {
+            "The server's catalog was removed or replaced while it was in use: nothing can be changed until an administrator puts it back or restarts the server. coffer doctor says how. The archives are not affected."
+        }
+        Outage::Other => {
+            "The server's catalog is locked, or its disk fails. Try again later; the server's log says which it is."
+        }
     }
 }
 

@@ -61,7 +61,9 @@ pub enum Outage {
     ReadOnly,
     /// Its file is damaged.
     Damaged,
-    /// It was moved, is locked, or its disk fails.
+    /// Its file was removed or replaced.
+    Moved,
+    /// It is locked, or its disk fails.
     Other,
 }
 
@@ -218,6 +220,7 @@ impl CatalogError {
             Self::Store(StoreError::Full { .. }) => Some(Outage::DiskFull),
             Self::Store(StoreError::ReadOnly { .. }) => Some(Outage::ReadOnly),
             Self::Store(StoreError::Damaged { .. }) => Some(Outage::Damaged),
+            Self::Store(StoreError::Moved { .. }) => Some(Outage::Moved),
             Self::Store(error) if error.is_full() => Some(Outage::DiskFull),
             Self::Store(error) if error.is_transient() => Some(Outage::Other),
             _ => None,

@@ -140,6 +140,12 @@ fn of_catalog(error: &CatalogError) -> (StatusCode, &'static str, &'static str) 
                 "The catalog is damaged",
                 "It is not used any more, and the archives are not affected: the server's log says what to do.",
             ),
+            Some(Outage::Moved) => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "The catalog was removed or replaced",
+                "Nothing can be changed until it is put back or the server is restarted: coffer doctor says how. The \
+                 archives are not affected.",
+            ),
             Some(Outage::Other) | None => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "The catalog does not answer",

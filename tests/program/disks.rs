@@ -109,7 +109,7 @@ fn on_a_read_only_filesystem_everything_can_be_read_and_every_change_is_refused_
     wait_until("the notice", || notices(&server).contains("is read-only").then_some(()));
     let body = json!({"backup": {"name": "no", "instance": instance}});
     let refused = client.post("backups", &body).fault(503);
-    assert!(refused.1.contains("read-only"), "{refused:?}");
+    assert!(refused.1.contains("read-only") && refused.1.contains("coffer doctor"), "{refused:?}");
     client.delete(&format!("backups/{}", id_of(&made))).fault(503);
     assert_eq!(client.backup(id_of(&made))["status"], "COMPLETED");
     client.get(&format!("backups/{}/archive", id_of(&made))).with_status(200);

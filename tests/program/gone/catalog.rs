@@ -115,7 +115,12 @@ fn a_catalog_that_is_removed_or_replaced_under_a_running_server_takes_no_new_wor
     assert_eq!(doctor.status.code(), Some(1));
     let instance = client.instance_id("shop");
     let body = json!({"backup": {"name": "no", "instance": instance}});
-    client.post("backups", &body).fault(503);
+    let (_fault, why) = client.post("backups", &body).fault(503);
+    assert!(why.contains("was removed or replaced") && why.contains("coffer doctor"), "{why}");
+    assert!(
+        !why.contains("catalog.db") && !why.contains('/'),
+        "paths are for administrators: {why}"
+    );
     let listed = wait_until("a connection for the list", || {
         let answer = client.get("backups");
         (answer.status == 200).then(|| answer.json())
