@@ -125,14 +125,15 @@ fn it_survives_a_restart_waiting_or_under_way() {
     let fixture = Fixture::new();
     let (runs, waits) =
         (fixture.completed(ParentChoice::None), fixture.completed(ParentChoice::None));
-    fixture.ask_verification(runs).unwrap();
-    fixture.ask_verification(waits).unwrap();
+    let asked = [runs, waits].map(|id| fixture.ask_verification(id).unwrap().unwrap().asked);
     fixture.claim_verification();
     fixture.catalog.retry_run(RunKind::Verify, runs).wait().unwrap();
     assert_eq!(fixture.claim_verification().backup.id, runs, "it was asked for first");
     let again = fixture.reopened();
     again.reopen_drills().wait().unwrap();
-    for id in [runs, waits] {
+    for (id, asked) in [runs, waits].into_iter().zip(asked) {
+        let waiting = again.verification(&member("a"), id).unwrap().unwrap();
+        assert_eq!((waiting.asked, waiting.begun), (asked, None), "when a person asked");
         let claimed = again.claim(Lane::Verifications).unwrap();
         assert!(matches!(&claimed, Some(Job::Verify(job)) if job.backup.id == id), "{claimed:?}");
     }
