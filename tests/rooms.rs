@@ -24,6 +24,8 @@ mod engine;
 mod executor;
 #[path = "rooms/file_url.rs"]
 mod file_url;
+#[path = "rooms/keystone.rs"]
+mod keystone;
 #[path = "rooms/notify/mod.rs"]
 mod notify;
 #[path = "rooms/policy/mod.rs"]

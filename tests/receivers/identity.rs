@@ -1,13 +1,16 @@
 //! An HTTP server that answers as OpenStack's Keystone does when it is asked about a token, or in a way that is wrong.
 
 use std::collections::HashMap;
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 
+use rustls::ServerConfig;
 use serde_json::{Value, json};
+
+use super::tls::{Authority, Connection, accepted};
 
 /// How it answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,6 +53,15 @@ impl IdentityServer {
 
     /// At the address of one that was dropped.
     pub(crate) fn start_at(address: SocketAddr) -> Self {
+        Self::start_with(address, None)
+    }
+
+    /// By TLS, with the certificate of this authority.
+    pub(crate) fn start_by_tls(authority: &Authority) -> Self {
+        Self::start_with("127.0.0.1:0".parse().unwrap(), Some(authority.server()))
+    }
+
+    fn start_with(address: SocketAddr, tls: Option<Arc<ServerConfig>>) -> Self {
         let listener = TcpListener::bind(address).unwrap();
         let shared = Arc::new(Shared {
             tokens: Mutex::default(),
@@ -65,8 +77,10 @@ impl IdentityServer {
                 if seen.stopping.load(Ordering::SeqCst) {
                     return;
                 }
-                let shared = Arc::clone(&seen);
-                thread::spawn(move || stream.ok().and_then(|it| serve(it, &shared)));
+                let (shared, tls) = (Arc::clone(&seen), tls.clone());
+                thread::spawn(move || {
+                    stream.ok().and_then(|it| serve(accepted(tls.as_ref(), it), &shared))
+                });
             }
         });
         Self { address, shared }
@@ -78,6 +92,11 @@ impl IdentityServer {
 
     pub(crate) fn url(&self) -> String {
         format!("http://{}/v3", self.address)
+    }
+
+    /// By TLS, under this name of this machine.
+    pub(crate) fn tls_url(&self, name: &str) -> String {
+        format!("https://{name}:{}/v3", self.address.port())
     }
 
     /// From now on it knows this token, of a user `mia` with these roles in the project.
@@ -131,7 +150,7 @@ impl Drop for IdentityServer {
 }
 
 /// Reads a request and answers it.
-fn serve(stream: TcpStream, shared: &Shared) -> Option<()> {
+fn serve(stream: Box<dyn Connection>, shared: &Shared) -> Option<()> {
     let mut reader = BufReader::new(stream);
     let mut line = String::new();
     reader.read_line(&mut line).ok()?;
@@ -180,7 +199,7 @@ fn right(shared: &Shared, path: &str, [auth, subject]: &[String; 2]) -> (u16, St
     }
 }
 
-fn send(stream: &mut TcpStream, status: u16, headers: &str, body: &str) -> Option<()> {
+fn send(stream: &mut impl Write, status: u16, headers: &str, body: &str) -> Option<()> {
     let length = body.len();
     write!(
         stream,
