@@ -17,7 +17,7 @@
 //! notify      tells people what is wrong    → catalog policy bell certificates domain
 //! executor    threads that do the work      → catalog undo engine archive storage policy bell disk failpoint telemetry encryption domain
 //! api         HTTP and Trove's words        → access catalog users keystone wire telemetry domain
-//! console     pages for people              → access catalog wire policy bell domain
+//! console     pages for people              → access catalog keystone wire policy bell domain
 //! access      archives and channels by HTTP → catalog wire domain
 //! catalog     rules over records            → store policy bell domain
 //! store       records in SQLite             → disk domain

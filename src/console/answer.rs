@@ -49,11 +49,20 @@ pub(super) async fn answer(
     }
     let console = console.into_inner();
     let is_here = host(&request).is_some_and(|it| is_known(it, &request, &console));
-    let session = if is_here { session_of(&request, &console) } else { None };
-    let answer = if is_here {
-        respond(&request, payload, (&console, session.as_ref()), route).await
-    } else {
-        Err(ConsoleError::NotOurHost)
+    let session = match route {
+        // Whoever signs in needs no session.
+        Some(Route::SignIn) => Ok(None),
+        _ if is_here => session_of(&request, &console, route).await,
+        _ => Err(ConsoleError::NotOurHost),
+    };
+    let (session, answer) = match session {
+        Ok(session) if is_here => {
+            let faces = (&console, session.as_ref());
+            let answer = respond(&request, payload, faces, route).await;
+            (session, answer)
+        }
+        Ok(_none) => (None, Err(ConsoleError::NotOurHost)),
+        Err(error) => (None, Err(error)),
     };
     let answer = answer.unwrap_or_else(|error| {
         if let Some(cause) = error.cause() {
@@ -169,10 +178,16 @@ fn to_sign_in(request: &HttpRequest, changes: bool) -> HttpResponse {
     go_to(&format!("/console/sign-in?{query}"))
 }
 
-fn session_of(request: &HttpRequest, console: &Console) -> Option<Session> {
+async fn session_of(
+    request: &HttpRequest,
+    console: &Console,
+    route: Option<Route>,
+) -> Result<Option<Session>, ConsoleError> {
+    let Some(id) = cookie(request) else { return Ok(None) };
     let origin = address(request).map_or(Origin::Socket, Origin::Address);
-    let known = (origin, console.now());
-    console.sessions.find(cookie(request)?, &console.catalog, known)
+    let who = (&*console.catalog, console.keystone());
+    let asked = (origin, route == Some(Route::SignOut), console.now());
+    Ok(console.sessions.find(id, who, asked).await?)
 }
 
 fn cookie(request: &HttpRequest) -> Option<&str> {

@@ -5,11 +5,15 @@ use actix_web::http::StatusCode;
 use crate::access::{NotOpened, NotUndeleted};
 use crate::catalog::{CatalogError, Outage};
 use crate::domain::with_causes;
+use crate::keystone::KeystoneError;
 
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ConsoleError {
     #[error(transparent)]
     Catalog(#[from] CatalogError),
+    /// Whose token it is cannot be found out, or it allows nothing.
+    #[error(transparent)]
+    Keystone(#[from] KeystoneError),
     #[error("this address leads nowhere")]
     NoPage,
     #[error("{0}")]
@@ -61,6 +65,16 @@ impl ConsoleError {
     fn kind(&self) -> (StatusCode, &'static str, &'static str) {
         match self {
             Self::Catalog(error) => of_catalog(error),
+            Self::Keystone(error) if error.is_about_token() => (
+                StatusCode::FORBIDDEN,
+                "Not allowed",
+                "Sign in with a token for a project in which you have a role: openstack token issue makes one.",
+            ),
+            Self::Keystone(_) => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "Keystone cannot be asked",
+                "Nothing was changed. Your session goes on when it can be; a token of Coffer's own works meanwhile.",
+            ),
             Self::NoPage => (StatusCode::NOT_FOUND, "Not found", "Begin at the overview."),
             Self::BadForm(_) => {
                 (StatusCode::BAD_REQUEST, "Not accepted", "Go back, correct it and send it again.")

@@ -1,7 +1,8 @@
 //! Who is signed in. In memory only: after a restart everybody signs in again.
 //!
 //! A session's id is random and only its hash is kept, like that of the token it was begun with. What that token may do
-//! is looked up at every request, so a token that is taken away or changed ends or changes its sessions at once.
+//! is looked up at every request, so a token that is taken away or changed ends or changes its sessions at once. A token
+//! of Keystone is asked about again as for the API: its sessions end within a minute after it was revoked, and with it.
 
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
@@ -12,7 +13,8 @@ use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
 use crate::catalog::{Catalog, CatalogError, Permission, Scope};
-use crate::domain::{Caller, Origin, ProjectId, Role, Timestamp};
+use crate::domain::{Caller, Origin, ProjectId, Role, Secret, Timestamp};
+use crate::keystone::{Keystone, KeystoneError};
 
 /// How long a session lasts without a request, and how long in any case.
 const IDLE: Duration = Duration::from_secs(3600);
@@ -26,10 +28,20 @@ type Hash = [u8; 32];
 #[derive(Debug, Default)]
 pub(super) struct Sessions(Mutex<HashMap<Hash, Open>>);
 
+/// What a session was begun with.
+#[derive(Debug, Clone)]
+pub(super) enum Holder {
+    /// Nobody needs a token.
+    Anybody,
+    /// The SHA-256 of a token of Coffer.
+    Token(Hash),
+    /// A token of Keystone, which is asked about it with the token itself: so it is kept, in memory only.
+    Keystone(Secret),
+}
+
 #[derive(Debug, Clone)]
 struct Open {
-    /// The SHA-256 of the token; `None` where nobody needs one.
-    token: Option<Hash>,
+    holder: Holder,
     form_token: Hash,
     begun: Timestamp,
     used: Timestamp,
@@ -47,11 +59,7 @@ pub(super) struct Session {
 
 impl Sessions {
     /// Begins a session. Returns its id, for the cookie.
-    pub(super) fn begin(
-        &self,
-        token: Option<Hash>,
-        now: Timestamp,
-    ) -> Result<String, getrandom::Error> {
+    pub(super) fn begin(&self, holder: Holder, now: Timestamp) -> Result<String, getrandom::Error> {
         let (id, form_token) = (hex::encode(random()?), random()?);
         let mut open = self.0.lock();
         open.retain(|_, it| !it.is_over(now));
@@ -60,32 +68,43 @@ impl Sessions {
         {
             open.remove(&idlest);
         }
-        open.insert(hash(&id), Open { token, form_token, begun: now, used: now });
+        open.insert(hash(&id), Open { holder, form_token, begun: now, used: now });
         Ok(id)
     }
 
-    /// The session with this id, if it is not over.
-    pub(super) fn find(
+    /// The session with this id, if it is not over. While Keystone cannot be asked, one of its sessions may only be
+    /// ended: `signs_out`.
+    pub(super) async fn find(
         &self,
         id: &str,
-        catalog: &Catalog,
-        (origin, now): (Origin, Timestamp),
-    ) -> Option<Session> {
+        (catalog, keystone): (&Catalog, Option<&Keystone>),
+        (origin, signs_out, now): (Origin, bool, Timestamp),
+    ) -> Result<Option<Session>, KeystoneError> {
         let hash = hash(id);
-        let mut all = self.0.lock();
-        let open = all.get_mut(&hash).filter(|it| !it.is_over(now))?;
-        open.used = now;
-        let open = open.clone();
-        drop(all);
-        let caller = match &open.token {
-            Some(token) => catalog.caller_of(token),
-            None => Some(anybody()),
+        let Some(open) = self.open(&hash, now) else { return Ok(None) };
+        let caller = match &open.holder {
+            Holder::Anybody => Some(anybody()),
+            Holder::Token(token) => catalog.caller_of(token),
+            Holder::Keystone(token) => match caller_in_keystone(keystone, token.reveal()).await {
+                Ok(caller) => Some(caller),
+                Err(error) if error.is_about_token() => None,
+                Err(_away) if signs_out => Some(nobody()),
+                Err(error) => return Err(error),
+            },
         };
         let Some(caller) = caller else {
             self.0.lock().remove(&hash);
-            return None;
+            return Ok(None);
         };
-        Some(Session { caller, form_token: open.form_token, origin, hash })
+        Ok(Some(Session { caller, form_token: open.form_token, origin, hash }))
+    }
+
+    /// What was begun under this hash, if it is not over; it is in use now.
+    fn open(&self, hash: &Hash, now: Timestamp) -> Option<Open> {
+        let mut all = self.0.lock();
+        let open = all.get_mut(hash).filter(|it| !it.is_over(now))?;
+        open.used = now;
+        Some(open.clone())
     }
 
     pub(super) fn end(&self, session: &Session) {
@@ -153,6 +172,22 @@ fn anybody() -> Arc<Caller> {
         Arc::new(Caller { name, project: None, roles })
     });
     Arc::clone(&ANYBODY)
+}
+
+/// Whose token of Keystone this is, if its tokens are taken.
+pub(super) async fn caller_in_keystone(
+    keystone: Option<&Keystone>,
+    token: &str,
+) -> Result<Arc<Caller>, KeystoneError> {
+    match keystone {
+        Some(keystone) => keystone.caller_of(token).await,
+        None => Err(KeystoneError::Unknown),
+    }
+}
+
+/// A caller who may do nothing.
+fn nobody() -> Arc<Caller> {
+    Arc::new(Caller { name: "nobody".to_owned(), project: None, roles: Vec::new() })
 }
 
 fn random() -> Result<Hash, getrandom::Error> {

@@ -8,13 +8,14 @@ use actix_web::rt::time::sleep;
 use maud::{Markup, html};
 
 use crate::catalog::Counted;
-use crate::domain::{Action, Actor, Origin};
+use crate::domain::{Action, Actor, Origin, Secret};
+use crate::keystone::KeystoneError;
 
 use super::body::Fields;
 use super::error::ConsoleError;
 use super::page::{self, HTML, go_to, ok, signed_out};
 use super::route::Route;
-use super::session::{self, LONGEST, Session};
+use super::session::{self, Holder, LONGEST, Session};
 use super::show::span;
 use super::state::Console;
 
@@ -49,6 +50,11 @@ pub(super) fn page(console: &Console, why: Why, after: &str) -> HttpResponse {
                 p #token-help .soft {
                     "The same as for the API and the commands. The first one is in the file "
                     code { "admin.token" } " in the data directory; " code { "coffer token new" } " makes others."
+                    @if console.settings.keystone.is_some() {
+                        " Or a token of Keystone that is for a project: "
+                        code { "openstack token issue -f value -c id" }
+                        " shows one. The session ends when that token does."
+                    }
                 }
             } @else {
                 p { "This server asks nobody for a token: whoever reaches it may do everything." }
@@ -93,26 +99,39 @@ pub(super) async fn sign_in(
 ) -> Result<HttpResponse, ConsoleError> {
     let after = safe(fields.text("after"));
     let now = console.now();
-    let token = if console.settings.needs_token {
+    let holder = if console.settings.needs_token {
         if let Some(time) = console.slow_down.must_wait(address, now) {
             return Ok(page(console, Why::Wait(time), &after));
         }
-        let token = session::hash(fields.text("token"));
-        if console.catalog.caller_of(&token).is_none() {
+        let Some(holder) = holder(console, fields.text("token")).await? else {
             console.slow_down.note(address, now);
             count_wrong_token(console, address);
             sleep(console.settings.wrong_token_wait).await;
             return Ok(page(console, Why::WrongToken, &after));
-        }
-        Some(token)
+        };
+        holder
     } else {
-        None
+        Holder::Anybody
     };
-    let id = console.sessions.begin(token, now);
+    let id = console.sessions.begin(holder, now);
     let id = id.map_err(|error| ConsoleError::Fault(format!("no random number: {error}")))?;
     let mut answer = go_to(&after);
     set_cookie(&mut answer, console, &id, LONGEST.as_secs());
     Ok(answer)
+}
+
+/// What a session with this token is begun with: one of ours needs nobody else, any other is Keystone's, if that is asked.
+/// `None`: nobody knows it.
+async fn holder(console: &Console, token: &str) -> Result<Option<Holder>, KeystoneError> {
+    let hash = session::hash(token);
+    if console.catalog.caller_of(&hash).is_some() {
+        return Ok(Some(Holder::Token(hash)));
+    }
+    match session::caller_in_keystone(console.keystone(), token).await {
+        Ok(_caller) => Ok(Some(Holder::Keystone(Secret::new(token.to_owned())))),
+        Err(KeystoneError::Unknown) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// The event log counts wrong tokens, like those that the API gets.

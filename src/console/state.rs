@@ -9,6 +9,7 @@ use tokio::sync::Semaphore;
 use crate::access::{AlertChannels, ArchiveAccess, SlowDown};
 use crate::catalog::Catalog;
 use crate::domain::{Clock, Timestamp};
+use crate::keystone::Keystone;
 
 use super::session::Sessions;
 
@@ -20,6 +21,8 @@ const LIVE_PAGES: usize = 32;
 pub struct ConsoleSettings {
     /// Whether one signs in with a token; otherwise anybody may do everything, on loopback addresses only.
     pub needs_token: bool,
+    /// Whose tokens are taken besides our own.
+    pub keystone: Option<Arc<Keystone>>,
     /// How clients reach this server, if that is not by its own address.
     pub public_url: Option<String>,
     /// Names of this server, besides those of this machine's own loopback.
@@ -77,6 +80,11 @@ impl Console {
 
     pub(super) fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// Keystone, if its tokens are taken.
+    pub(super) fn keystone(&self) -> Option<&Keystone> {
+        self.settings.keystone.as_deref()
     }
 
     /// Whether browsers reach this server over TLS.

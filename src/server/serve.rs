@@ -11,6 +11,7 @@ use crate::api::{self, LimitSettings, Limits, State};
 use crate::config::{AuthMode, Config, LimitsConfig};
 use crate::console::{Console, ConsoleSettings};
 use crate::executor::{self, Context, Executor};
+use crate::keystone::Keystone;
 use crate::notify::Channels;
 
 use super::archive_access::Archives;
@@ -103,6 +104,7 @@ async fn answer(
     (address, signals): (Bound, &mut Option<SignalListener>),
 ) -> Result<(), ServerError> {
     let slow_down = Arc::new(SlowDown::default());
+    let keystone = keystone::start(config, context)?;
     let state = web::Data::new(State {
         catalog: Arc::clone(&context.catalog),
         archives: Arc::new(Archives::new(&context.local, &context.storage)),
@@ -112,7 +114,7 @@ async fn answer(
             AuthMode::None => api::AuthMode::None,
         },
         users: users::start(config, context),
-        keystone: keystone::start(config, context)?,
+        keystone: keystone.clone(),
         unknown_tokens: SlowDown::of_asked(),
         slow_down: Arc::clone(&slow_down),
         wrong_sign_in_wait: WRONG_SIGN_IN_WAIT,
@@ -133,7 +135,7 @@ async fn answer(
     let console = config
         .server
         .console
-        .then(|| web::Data::new(console(config, context, channels, slow_down)));
+        .then(|| web::Data::new(console(config, context, channels, (slow_down, keystone))));
     let faces = (&state, console.as_ref());
     let (server, application) =
         http::server(&config.server, faces, port).map_err(ServerError::Run)?;
@@ -159,10 +161,11 @@ fn console(
     config: &Config,
     context: &Context,
     channels: &Arc<Channels>,
-    slow_down: Arc<SlowDown>,
+    (slow_down, keystone): (Arc<SlowDown>, Option<Arc<Keystone>>),
 ) -> Console {
     let settings = ConsoleSettings {
         needs_token: config.auth.mode != AuthMode::None,
+        keystone,
         public_url: config.server.public_url().map(str::to_owned),
         hosts: config.server.hosts.split_whitespace().map(str::to_owned).collect(),
         body_timeout: config.server.request_timeout(),

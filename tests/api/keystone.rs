@@ -13,10 +13,10 @@ use crate::support::{A1, Answer, Fixture, Request};
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// Why Keystone could not be asked, each time that it changed.
-type Reports = Arc<Mutex<Vec<Option<String>>>>;
+pub(crate) type Reports = Arc<Mutex<Vec<Option<String>>>>;
 
 /// Starts to ask this server.
-fn asking(url: &str, keep: Duration, admin_everywhere: bool) -> (Keystone, Reports) {
+pub(crate) fn asking(url: &str, keep: Duration, admin_everywhere: bool) -> (Keystone, Reports) {
     let one = |it: &str| vec![it.to_owned()];
     let (admin, member, reader) = (one("admin"), one("member"), one("reader"));
     let timeout = Duration::from_millis(700);

@@ -6,12 +6,14 @@ Prints one line a step and `N passed, N failed`; exits with 1 if any failed.
 """
 
 import datetime
+import http.client
 import json
 import os
 import pathlib
 import shlex
 import sys
 import time
+import urllib.parse
 import urllib.request
 
 import openstack
@@ -48,6 +50,7 @@ def main():
             uses(cloud, check)
             refusals(cloud, check)
             ends(cloud, check)
+            console(cloud, check)
             interruption(cloud, check)
             with check("no secret is in Coffer's log"):
                 log = "".join(server.log)
@@ -198,6 +201,53 @@ def ends(cloud, check):
             time.sleep(0.1)
         status, said = cloud.ask(secret)
         assert status == 401, said
+
+
+def console(cloud, check):
+    with check("the console takes a token of Keystone, and its session ends once that is revoked"):
+        code, secret, err = cloud.way("mia").run("token", "issue", "-f", "value", "-c", "id")
+        assert code == 0, err
+        secret = secret.strip()
+        cloud.secrets.append(secret)
+        cookie = sign_in(cloud, secret)
+        status, page = page_of(cloud, cookie)
+        assert status == 200 and "shop" in page, page
+        assert secret not in page
+        code, out, err = cloud.way("mia").run("token", "revoke", secret)
+        assert code == 0, out + err
+        revoked = time.monotonic()
+        while page_of(cloud, cookie)[0] == 200:
+            assert time.monotonic() < revoked + CACHE_S + 5
+            time.sleep(0.1)
+        assert page_of(cloud, cookie)[0] == 303
+        assert sign_in(cloud, secret) is None
+    with check("the console takes no password of Keystone in the place of a token"):
+        assert sign_in(cloud, cloud.users["mia"].password) is None
+
+
+def connection(cloud):
+    return http.client.HTTPConnection(cloud.server.base.removeprefix("http://"))
+
+
+def sign_in(cloud, secret):
+    """The cookie of a session in the console; None if the token was refused."""
+    asked = connection(cloud)
+    form = urllib.parse.urlencode({"token": secret, "after": "/console/"})
+    kind = "application/x-www-form-urlencoded"
+    asked.request("POST", "/console/sign-in", form, {"Content-Type": kind, "Sec-Fetch-Site": "same-origin"})
+    answer = asked.getresponse()
+    if answer.status == 403:
+        return None
+    assert answer.status == 303, answer.read()
+    return answer.headers["Set-Cookie"].split(";")[0]
+
+
+def page_of(cloud, cookie):
+    """The status and the text of the console's first page."""
+    asked = connection(cloud)
+    asked.request("GET", "/console/", headers={"Cookie": cookie})
+    answer = asked.getresponse()
+    return answer.status, answer.read().decode()
 
 
 def interruption(cloud, check):

@@ -9,6 +9,7 @@ use actix_web::{App, test, web};
 use coffer::api;
 use coffer::console::{self, Console, ConsoleSettings};
 use coffer::domain::{Clock, Timestamp};
+use coffer::keystone::Keystone;
 use parking_lot::Mutex;
 
 use crate::support::{Answer, Fixture, Request, START};
@@ -36,10 +37,20 @@ impl Browser {
     }
 
     pub(super) fn with(needs_token: bool, public_url: Option<&str>) -> Self {
+        Self::made(needs_token, public_url, None)
+    }
+
+    /// One of a server that takes tokens of this Keystone, too.
+    pub(super) fn with_keystone(keystone: Keystone) -> Self {
+        Self::made(true, None, Some(Arc::new(keystone)))
+    }
+
+    fn made(needs_token: bool, public_url: Option<&str>, keystone: Option<Arc<Keystone>>) -> Self {
         let server = Fixture::new();
         let clock = Arc::new(TestClock(Mutex::new(START.plus(Duration::from_secs(3600)))));
         let settings = ConsoleSettings {
             needs_token,
+            keystone,
             public_url: public_url.map(str::to_owned),
             hosts: vec!["coffer.test".to_owned()],
             body_timeout: Duration::from_secs(60),
@@ -120,7 +131,11 @@ impl Browser {
     }
 
     pub(super) async fn sign_in(&mut self, who: &str) {
-        let answer = self.try_to_sign_in(&format!("{who}-secret")).await;
+        self.sign_in_with(&format!("{who}-secret")).await;
+    }
+
+    pub(super) async fn sign_in_with(&mut self, token: &str) {
+        let answer = self.try_to_sign_in(token).await;
         assert_eq!(answer.status, 303, "{answer:?}");
         let cookie = answer.header("set-cookie");
         cookie.split(';').next().unwrap().clone_into(&mut self.cookie);
