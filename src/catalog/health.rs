@@ -4,13 +4,13 @@ use std::cmp::Reverse;
 use std::time::Duration;
 
 use crate::domain::{
-    CompletedBackup, DiskRoom, Instance, InstanceId, InstanceOrigin, InstanceStatus, PlaceCopies,
-    PlaceTrouble, ProjectId, Queues, Timestamp,
+    CompletedBackup, DiskRoom, Instance, InstanceId, InstanceOrigin, InstanceStatus, Kind,
+    PlaceCopies, PlaceTrouble, ProjectId, Queues, Timestamp,
 };
 use crate::policy::{
     self, HealthFacts, HealthLimits, InstanceHealth, Problem, ProblemKind, examine,
 };
-use crate::store::{Records, ScheduleRecord};
+use crate::store::{LastDrills, Records, ScheduleRecord};
 
 use super::rules::Rules;
 use super::{Catalog, Forbidden, Notice, Read, Result, Scope};
@@ -194,18 +194,24 @@ impl Rules {
     pub(super) fn health_facts(&self, db: Records<'_>, instance: &Instance) -> Result<HealthFacts> {
         let (project, id, until) = (&instance.project, instance.id, self.latest_plausible());
         let completed = db.completed_history(project, id, until)?;
-        let last_good = db.newest_whole(project, id, until)?;
+        let traces = db.traces_of(project, id)?;
+        let bad = if traces.has_bad { db.bad_backups(project, id)? } else { Vec::new() };
+        let last_good = match completed.first() {
+            // A full backup is built on no other.
+            Some(newest) if bad.is_empty() && newest.kind == Kind::Full => Some(*newest),
+            Some(_) => db.newest_whole(project, id, until)?,
+            None => None,
+        };
         let newest = completed.first().map(|it| it.created);
         let attempts = db.newest_attempts(project, id, until, newest)?;
-        let left_out = |number: usize| {
-            let of = completed.get(number).filter(|_| completed.len() > 1);
-            of.map_or(Ok(Vec::new()), |it| db.left_out_of(it.id))
+        let left_out = match completed.as_slice() {
+            [newest, before, ..] => db.left_out_of(newest.id, before.id)?,
+            _ => Default::default(),
         };
-        let (count, stored_bytes) = db.completed_totals(project, id)?;
-        let bad = db.bad_backups(project, id)?;
         let unusable = if bad.is_empty() { 0 } else { db.count_unusable(project, id)? };
-        let drills = db.last_drills(id)?;
-        let (left_out, schedule) = ((left_out(0)?, left_out(1)?), db.schedule(id)?);
+        let drills = if traces.has_drills { db.last_drills(id)? } else { LastDrills::default() };
+        let holdings = if traces.has_holdings { db.holdings_of(project, id)? } else { Vec::new() };
+        let schedule = db.schedule(id)?;
         Ok(HealthFacts {
             instance: id,
             name: instance.name.clone(),
@@ -217,7 +223,7 @@ impl Rules {
             staging: self.staging_problem(db, id)?,
             copies: self.copies_of_instance(db, id)?,
             troubles: Vec::new(),
-            holdings: db.holdings_of(project, id)?,
+            holdings,
             scheduled_since: schedule.as_ref().map(|it| it.since),
             begun_until: schedule.as_ref().map(|it| it.handled),
             cannot_start: schedule
@@ -225,12 +231,12 @@ impl Rules {
                 .filter(|(at, _)| newest.is_none_or(|it| it < *at)),
             running: attempts.running,
             failed: attempts.failed,
-            completed,
+            completed: completed.into(),
             last_good,
             left_out,
             bad,
-            restore_points: count.saturating_sub(unusable),
-            stored_bytes,
+            restore_points: traces.completed.saturating_sub(unusable),
+            stored_bytes: traces.stored_bytes,
             last_drill: drills.last,
             passed_drills: drills.passed,
             proven_by_drill: drills.proven,

@@ -18,8 +18,8 @@ use super::{Catalog, Result};
 /// How long they are used: what was made when the clock was far ahead counts from some time on.
 const LONGEST: Duration = Duration::from_secs(600);
 
-/// Rows and names that are kept, of all instances together: some 20 MiB. What goes beyond is read each time.
-const MOST: usize = 200_000;
+/// Rows and names that are kept, of all instances together: some 10 MiB. What goes beyond is read each time.
+const MOST: usize = 100_000;
 
 /// In memory only.
 #[derive(Debug, Default)]

@@ -110,14 +110,23 @@ statements! {
          ORDER BY created DESC, id DESC LIMIT 1"
     );
 
-    LEFT_OUT = "SELECT left_out FROM backups WHERE id = ?1";
+    LEFT_OUT = "SELECT id, left_out FROM backups WHERE id IN (?1, ?2)";
 
     BAD = "SELECT id, updated, damage_code, damage_message FROM backups
          WHERE instance = ?1 AND damage_code IS NOT NULL AND (created, id) > (-1, '')
              AND project = ?2 AND removal IS NULL
          ORDER BY created DESC, id DESC LIMIT ?3";
 
-    TOTALS = "SELECT backups, stored_bytes FROM instance_totals WHERE instance = ?1 AND project = ?2";
+    /// Of most instances nothing more than this has to be read, and a thousand of them are read at once.
+    TRACES = "SELECT
+         coalesce((SELECT backups FROM instance_totals WHERE instance = ?1 AND project = ?2), 0),
+         coalesce((SELECT stored_bytes FROM instance_totals WHERE instance = ?1 AND project = ?2), 0),
+         EXISTS (SELECT 1 FROM backups
+             WHERE instance = ?1 AND damage_code IS NOT NULL AND (created, id) > (-1, '')
+                 AND project = ?2 AND removal IS NULL),
+         EXISTS (SELECT 1 FROM runs INDEXED BY runs_recurring
+             WHERE instance = ?1 AND kind = 'drill' AND kind IN ('drill', 'staging') AND ended > -1),
+         EXISTS (SELECT 1 FROM holdings WHERE instance = ?1 AND project = ?2)";
 
     ALL_TOTALS = "SELECT instance, project, backups, stored_bytes FROM instance_totals
          WHERE backups <> 0 OR stored_bytes <> 0 ORDER BY instance, project";
@@ -208,8 +217,22 @@ impl Total {
     }
 }
 
+/// What there is of an instance, and so what else there is to read of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Traces {
+    /// How many completed backups there are, and what their archives take.
+    pub completed: u64,
+    pub stored_bytes: u64,
+    /// Whether one of its backups is damaged or missing.
+    pub has_bad: bool,
+    /// Whether a drill of it ended.
+    pub has_drills: bool,
+    /// Whether one of its backups lies elsewhere than in the data directory alone.
+    pub has_holdings: bool,
+}
+
 /// What the drills of an instance found.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct LastDrills {
     /// The last one that ended by itself.
     pub last: Option<DrillRun>,
@@ -294,11 +317,18 @@ impl Records<'_> {
         query_first(self.0, NEWEST_WHOLE, params, |row| Ok(CompletedColumns::read(row)?.into()))
     }
 
-    /// What a backup leaves out.
-    pub fn left_out_of(self, id: BackupId) -> Result<Vec<LeftOut>> {
-        let found: Option<Json<Vec<LeftOut>>> =
-            query_first(self.0, LEFT_OUT, [id], |row| row.get(0))?;
-        Ok(found.map(|it| it.0).unwrap_or_default())
+    /// What two backups leave out.
+    pub fn left_out_of(
+        self,
+        newer: BackupId,
+        older: BackupId,
+    ) -> Result<(Vec<LeftOut>, Vec<LeftOut>)> {
+        let mut found: HashMap<BackupId, Json<Vec<LeftOut>>> =
+            query_all(self.0, LEFT_OUT, [newer, older], |row| Ok((row.get(0)?, row.get(1)?)))?
+                .into_iter()
+                .collect();
+        let mut of = |id| found.remove(&id).map(|it| it.0).unwrap_or_default();
+        Ok((of(newer), of(older)))
     }
 
     /// How often what the health of each instance depends on was changed.
@@ -324,12 +354,17 @@ impl Records<'_> {
         })
     }
 
-    /// How many completed backups there are, and what their archives take.
-    pub fn completed_totals(self, project: &ProjectId, instance: InstanceId) -> Result<(u64, u64)> {
-        let found = query_first(self.0, TOTALS, params![instance, project], |row| {
-            Ok((row.get::<_, Bytes>(0)?.0, row.get::<_, Bytes>(1)?.0))
-        })?;
-        Ok(found.unwrap_or_default())
+    /// What there is of an instance.
+    pub fn traces_of(self, project: &ProjectId, instance: InstanceId) -> Result<Traces> {
+        query_one(self.0, TRACES, params![instance, project], |row| {
+            Ok(Traces {
+                completed: row.get::<_, Bytes>(0)?.0,
+                stored_bytes: row.get::<_, Bytes>(1)?.0,
+                has_bad: row.get(2)?,
+                has_drills: row.get(3)?,
+                has_holdings: row.get(4)?,
+            })
+        })
     }
 
     /// The instances whose totals are not what a count of the rows gives. Reads an entry for each completed backup.
@@ -431,10 +466,11 @@ mod tests {
         assert!(records.newest_whole(&project, shop, until).unwrap().is_some());
         let newest = completed.first().map(|it| it.created);
         assert_eq!(records.newest_attempts(&project, shop, until, newest).unwrap().failed, None);
-        let totals = records.completed_totals(&project, shop).unwrap();
-        assert_eq!(totals.0, u64::try_from(backups).unwrap());
+        let traces = records.traces_of(&project, shop).unwrap();
+        assert_eq!(traces.completed, u64::try_from(backups).unwrap());
+        assert!(!traces.has_bad && !traces.has_drills && !traces.has_holdings, "{traces:?}");
         assert_eq!(records.bad_backups(&project, shop).unwrap(), []);
-        records.left_out_of(completed[0].id).unwrap();
+        records.left_out_of(completed[0].id, completed[1].id).unwrap();
         let all = [STATEMENTS, backups::STATEMENTS].concat();
         let step = |sql: &&str| db.prepare_cached(sql).unwrap().get_status(StatementStatus::VmStep);
         all.iter().map(step).sum()

@@ -53,7 +53,7 @@ pub use disk_reserve::Purpose;
 pub use error::{Result, StoreError};
 pub use events::{EventFault, EventPage};
 
-pub use health::{Attempts, InstanceChanges, LastDrills};
+pub use health::{Attempts, InstanceChanges, LastDrills, Traces};
 pub use instances::InstanceRecord;
 pub use runs::RunOf;
 pub use schedules::{ScheduleRecord, SeenClock};

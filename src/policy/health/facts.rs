@@ -1,5 +1,6 @@
 //! What is known of an instance, as far as its health depends on it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::domain::{
@@ -32,8 +33,9 @@ pub struct HealthFacts {
     pub running: Option<Timestamp>,
     /// The newest attempt that ended, if it failed.
     pub failed: Option<FailedAttempt>,
-    /// The newest COMPLETED backups, the newest first, whatever was found out about them since.
-    pub completed: Vec<CompletedBackup>,
+    /// The newest COMPLETED backups, the newest first, whatever was found out about them since. Shared: of each instance
+    /// these are most of what is kept, and every judgement has the facts.
+    pub completed: Arc<[CompletedBackup]>,
     /// The newest that can be restored, as far as is known.
     pub last_good: Option<CompletedBackup>,
     /// What is wrong with the restore into staging.

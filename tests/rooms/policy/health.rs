@@ -1,5 +1,6 @@
 //! What is called wrong with an instance, and what is not.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use coffer::domain::{
@@ -43,7 +44,7 @@ fn made(days: u32) -> CompletedBackup {
 
 /// An instance that is backed up every night.
 fn sound() -> HealthFacts {
-    let completed: Vec<_> = (0..10).map(made).collect();
+    let completed: Arc<[_]> = (0..10).map(made).collect();
     HealthFacts {
         instance: InstanceId::generate(),
         name: "shop".to_owned(),
@@ -156,7 +157,7 @@ fn a_backup_is_missed_after_its_time_and_the_grace_unless_one_runs() {
 #[test]
 fn what_was_due_before_the_schedule_was_seen_is_not_missed() {
     let facts = HealthFacts {
-        completed: Vec::new(),
+        completed: Arc::default(),
         last_good: None,
         scheduled_since: Some(at("2026-11-27T14:00:00Z")),
         ..sound()
@@ -171,7 +172,7 @@ fn without_a_schedule_only_a_limit_of_age_makes_a_missing_backup_a_problem() {
         let limits = HealthLimits { max_age, ..HealthLimits::default() };
         kinds(&examine(facts, None, &limits, now().plus(30 * DAY)))
     };
-    let never = HealthFacts { completed: Vec::new(), last_good: None, ..sound() };
+    let never = HealthFacts { completed: Arc::default(), last_good: None, ..sound() };
     assert_eq!(look(sound(), None), []);
     assert_eq!(look(never.clone(), None), []);
     let limit = Some(Span::days(2));
@@ -193,7 +194,7 @@ fn damage_counts_also_where_the_configuration_names_the_instance_no_more() {
         ..sound()
     };
     assert_wrong(&gone, &[ProblemKind::Damaged]);
-    let only = HealthFacts { bad, last_good: None, completed: Vec::new(), ..sound() };
+    let only = HealthFacts { bad, last_good: None, completed: Arc::default(), ..sound() };
     let only = HealthFacts { scheduled_since: Some(now()), ..only };
     assert_wrong(&only, &[ProblemKind::Damaged, ProblemKind::NoBackup]);
     // A failure says already that there is no good one.
@@ -212,7 +213,9 @@ fn a_backup_that_holds_much_less_than_usual_is_a_problem() {
     assert_wrong(&with(2 << 20, 5), &[]);
     assert_wrong(&with(0, 4), &[]);
     let mut small = with(0, 9);
-    small.completed.iter_mut().for_each(|it| it.source_bytes /= 100);
+    let all = small.completed.iter();
+    small.completed =
+        all.map(|it| CompletedBackup { source_bytes: it.source_bytes / 100, ..*it }).collect();
     assert_wrong(&small, &[]);
 }
 
@@ -243,7 +246,7 @@ fn what_is_left_out_is_a_problem_only_if_the_backup_before_held_it() {
     assert_wrong(&facts(&["a", "b"], &["a"]), &[ProblemKind::LeftOut]);
     assert_wrong(&facts(&["a", "13 more"], &["a", "12 more"]), &[]);
     assert_wrong(&facts(&["a"], &["a", "b"]), &[]);
-    let first = HealthFacts { completed: vec![made(0)], ..facts(&["a"], &[]) };
+    let first = HealthFacts { completed: [made(0)].into(), ..facts(&["a"], &[]) };
     assert_wrong(&first, &[]);
 }
 
