@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use crate::domain::{DiskRoom, Timestamp};
 use crate::policy::SafetyState;
-use crate::wire::{HealthView, InstanceHealthView, ProblemView};
+use crate::wire::{HealthView, InstanceCopiesView, InstanceHealthView, ProblemView};
 
 use super::asked::Asked;
 use super::error::ConsoleError;
@@ -54,6 +54,7 @@ fn verdict(health: &HealthView, now: Timestamp) -> Markup {
         said(missing, "not backed up by anything"),
         said(waiting, "waiting for the first backup"),
         said(safe, "safe"),
+        said(count(InstanceHealthView::is_without_copy), "without a copy so far"),
     ];
     let details: Vec<String> = details.into_iter().flatten().collect();
     let (class, headline) = match health.state {
@@ -235,6 +236,9 @@ fn row(it: &InstanceHealthView, now: Timestamp, with_project: bool) -> Markup {
                     span.block.why { (show::sentence(&problem.message)) }
                 } @else if it.is_missing_backups() {
                     span.block.why { "Nobody backs it up. Give it a schedule, or make a backup." }
+                }
+                @for why in it.copies.iter().filter_map(InstanceCopiesView::waits_because) {
+                    span.block.why { (show::sentence(&why)) }
                 }
             }
             td data-label="Last good backup" { (or_nothing(good.map(|it| when(it.created.at(), now)))) }

@@ -7,7 +7,7 @@ use crate::domain::{
     BackupId, CompletedBackup, DiskRoom, DrillRun, Failure, Instance, InstanceCopies, InstanceId,
     Kind, PlaceCopies, ProjectId, Timestamp, Verdict, VerifyLevel,
 };
-use crate::policy::{InstanceHealth, Problem, ProblemKind, SafetyState, Severity};
+use crate::policy::{HealthFacts, InstanceHealth, Problem, ProblemKind, SafetyState, Severity};
 
 use super::{DrillStatus, UtcTime};
 
@@ -78,6 +78,10 @@ pub struct InstanceCopiesView {
     /// When the newest backup was asked for that is there.
     #[schema(required)]
     pub newest: Option<UtcTime>,
+    /// What stopped the last attempt at those that are not there yet; null if nothing did.
+    #[serde(default)]
+    #[schema(required)]
+    pub last_error: Option<String>,
 }
 
 impl From<PlaceCopies> for PlaceView {
@@ -98,15 +102,22 @@ impl From<PlaceCopies> for PlaceView {
     }
 }
 
-impl From<InstanceCopies> for InstanceCopiesView {
-    fn from(it: InstanceCopies) -> Self {
+impl InstanceCopiesView {
+    fn new(it: &InstanceCopies, facts: &HealthFacts) -> Self {
         Self {
-            place: it.place,
+            place: it.place.clone(),
             proven: it.proven,
             missing: it.missing,
             missing_since: it.missing_since.map(UtcTime::from),
             newest: it.newest.map(UtcTime::from),
+            last_error: facts.why_copies_wait(it).map(str::to_owned),
         }
+    }
+
+    /// That no copy is there yet and why, if the last attempt at one failed.
+    pub fn waits_because(&self) -> Option<String> {
+        let why = self.last_error.as_ref().filter(|_| self.proven == 0)?;
+        Some(format!("copy to {} waiting: last error: {why}", self.place))
     }
 }
 
@@ -303,6 +314,11 @@ impl InstanceHealthView {
         never && self.configured && !self.is_missing_backups()
     }
 
+    /// Whether a place holds no copy of it yet because the last attempt failed.
+    pub fn is_without_copy(&self) -> bool {
+        self.copies.iter().any(|it| it.waits_because().is_some())
+    }
+
     /// Whether nobody backs it up, although the configuration names it: it does not wait for its first backup either.
     pub fn is_missing_backups(&self) -> bool {
         let never = self.state == SafetyState::NotBackedUp && self.running_since.is_none();
@@ -314,6 +330,7 @@ impl InstanceHealthView {
         let InstanceHealth { state, problems, next_run, trend, facts, .. } = health;
         let time = |at: Option<Timestamp>| at.map(UtcTime::from);
         let (passed, out_of_reach) = (facts.passed_drills.first(), facts.out_of_reach());
+        let copies = facts.copies.iter().map(|it| InstanceCopiesView::new(it, &facts)).collect();
         Self {
             instance_id: instance.id,
             instance_name: instance.name,
@@ -339,7 +356,7 @@ impl InstanceHealthView {
             stored_bytes: facts.stored_bytes,
             size_percent: trend.map(|it| it.size_percent),
             duration_percent: trend.and_then(|it| it.duration_percent),
-            copies: facts.copies.into_iter().map(InstanceCopiesView::from).collect(),
+            copies,
         }
     }
 }

@@ -105,6 +105,30 @@ impl Left {
     }
 }
 
+#[test]
+fn a_place_that_never_took_a_copy_is_said_beside_its_instance_with_the_last_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let builder = builder(folder.path(), &place("nas", &folder.path().join("mount")));
+    let server = builder.allow_warning("copying backup").start();
+    server.admin().full("shop");
+    let copies = wait_until("the first attempt", || {
+        let health = server.admin().get("health").with_status(200).json()["health"].take();
+        let copies = health["instances"][0]["copies"][0].clone();
+        copies["last_error"].is_string().then_some(copies)
+    });
+    assert_eq!((&copies["proven"], &copies["missing"]), (&0.into(), &1.into()), "{copies}");
+    let said = String::from_utf8_lossy(&server.run(&["status"]).stdout).into_owned();
+    let line = format!(
+        "shop: copy to nas waiting: last error: {}",
+        copies["last_error"].as_str().unwrap()
+    );
+    assert!(said.contains(&line), "{said}");
+    assert!(
+        said.contains("\nSafe: ") && said.contains("1 instance without a copy so far"),
+        "{said}"
+    );
+}
+
 #[expect(clippy::disallowed_methods, reason = "a test's own folders")]
 fn move_folder(from: &Path, to: &Path) {
     std::fs::rename(from, to).unwrap();

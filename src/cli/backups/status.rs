@@ -8,7 +8,8 @@ use crate::cli::error::{CommandError, Result};
 use crate::cli::terminal::{self, counted, human};
 use crate::policy::SafetyState;
 use crate::wire::{
-    DrillStatus, GoodBackupView, HealthView, InstanceHealthView, PlaceView, ProblemView,
+    DrillStatus, GoodBackupView, HealthView, InstanceCopiesView, InstanceHealthView, PlaceView,
+    ProblemView,
 };
 
 use super::origin::Origin;
@@ -86,6 +87,8 @@ pub(in crate::cli) fn show(health: &HealthView, all: bool) {
     ];
     table::print(headings, health.instances.iter().take(instances).map(row).collect());
     say_more(health.instances.len().saturating_sub(instances), "instance");
+    let waits: Vec<String> = health.instances.iter().flat_map(copies_that_wait).collect();
+    waits.iter().take(problems).for_each(terminal::say);
     if !health.places.is_empty() {
         let headings =
             ["PLACE", "PROVEN", "SIZE", "WAITING", "COPYING", "FAILED", "LAST PROVEN", "STATE"];
@@ -121,11 +124,12 @@ fn verdict(health: &HealthView) -> String {
     let problems = (problems > 0).then(|| counted(problems, "problem"));
     let missing = count(InstanceHealthView::is_missing_backups, "not backed up by anything");
     let waiting = count(InstanceHealthView::is_waiting, "waiting for the first backup");
+    let unsent = count(InstanceHealthView::is_without_copy, "without a copy so far");
     let wrong: Vec<String> = problems.into_iter().chain(missing).collect();
     if wrong.is_empty() {
         let safe = count(|it| it.state == SafetyState::Safe, "backed up");
         let nothing = Some("nothing is wrong".to_owned());
-        let all: Vec<String> = [nothing, safe, waiting].into_iter().flatten().collect();
+        let all: Vec<String> = [nothing, safe, unsent, waiting].into_iter().flatten().collect();
         return format!("Safe: {}.", all.join(", "));
     }
     format!("Not safe: {}.", wrong.into_iter().chain(waiting).collect::<Vec<_>>().join(", "))
@@ -153,6 +157,12 @@ fn copies(it: &InstanceHealthView) -> Option<String> {
         missing => format!("{} {}, {missing} missing", it.place, it.proven),
     });
     (!it.copies.is_empty()).then(|| of.collect::<Vec<_>>().join("; "))
+}
+
+/// Places that hold no copy of an instance yet because the last attempt failed.
+fn copies_that_wait(it: &InstanceHealthView) -> impl Iterator<Item = String> {
+    let whys = it.copies.iter().filter_map(InstanceCopiesView::waits_because);
+    whys.map(|why| format!("{}: {why}", it.instance_name))
 }
 
 /// What the last drill found. One that passed is a proof only of a backup that is still there.

@@ -32,6 +32,27 @@ pub fn place_problem(troubles: &[PlaceTrouble], now: Timestamp) -> Option<Proble
     })
 }
 
+/// Whether a place that the copies of an instance are to go to has not been of use for a while, and never held one. Its
+/// trouble is said once, of the place; but nobody may call the instance safe who believes that there is a copy.
+pub(super) fn is_without(facts: &HealthFacts, now: Timestamp) -> bool {
+    let lasting = |place: &String| {
+        facts.troubles.iter().any(|it| it.place == *place && it.since.plus(PLACE_GRACE) <= now)
+    };
+    facts.copies.iter().any(|it| it.proven == 0 && it.missing > 0 && lasting(&it.place))
+}
+
+impl HealthFacts {
+    /// What stopped the last attempt at copies that wait for a place; `None`: nothing, or none waits.
+    pub fn why_copies_wait<'a>(&'a self, copies: &'a InstanceCopies) -> Option<&'a str> {
+        if copies.missing == 0 {
+            return None;
+        }
+        let trouble = self.troubles.iter().find(|it| it.place == copies.place);
+        let failing = copies.failing.as_ref();
+        trouble.map(|it| it.why.as_str()).or_else(|| failing.map(|it| it.why.as_str()))
+    }
+}
+
 /// Places that were taken out of the configuration, although copies lie there.
 pub fn removed_problem(removed: &[RemovedPlace]) -> Option<Problem> {
     let since = removed.iter().map(|it| it.since).min()?;

@@ -80,6 +80,7 @@ pub fn examine(
     let state = match problems.first() {
         Some(worst) => worst.kind.severity().into(),
         None if facts.last_good.is_none() => SafetyState::NotBackedUp,
+        None if facts.configured && copies::is_without(&facts, now) => SafetyState::Warning,
         None => SafetyState::Safe,
     };
     let age = facts.last_good.as_ref().map(|it| it.created.until(now));

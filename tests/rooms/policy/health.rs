@@ -362,6 +362,31 @@ fn a_copy_that_fails_once_is_no_problem_and_one_whose_place_is_out_of_reach_is_t
     assert_wrong(&not_configured, &[]);
 }
 
+#[test]
+fn an_instance_is_not_safe_while_a_place_that_cannot_be_used_never_held_a_copy_of_it() {
+    let never = InstanceCopies {
+        proven: 0,
+        missing: 1,
+        missing_since: Some(now().minus(HOUR)),
+        newest: None,
+        ..copies("offsite")
+    };
+    let state = |it: &InstanceCopies, minutes| {
+        let (copies, troubles) = (vec![it.clone()], vec![trouble("offsite", minutes)]);
+        look_at(HealthFacts { copies, troubles, ..sound() }, now()).state
+    };
+    assert_eq!(state(&never, 9), SafetyState::Safe, "it may only meet a bad moment");
+    assert_eq!(state(&never, 10), SafetyState::Warning);
+    let once = InstanceCopies { proven: 1, ..never.clone() };
+    assert_eq!(state(&once, 10), SafetyState::Safe, "the trouble of the place is said once");
+    assert_eq!(state(&InstanceCopies { missing: 0, ..never.clone() }, 10), SafetyState::Safe);
+
+    let waits = HealthFacts { troubles: vec![trouble("offsite", 1)], ..sound() };
+    assert_eq!(waits.why_copies_wait(&never), Some("nobody answers"));
+    assert_eq!(sound().why_copies_wait(&never), None);
+    assert_eq!(waits.why_copies_wait(&InstanceCopies { missing: 0, ..never }), None);
+}
+
 /// That a place has not answered for so many minutes.
 fn trouble(place: &str, minutes: u64) -> PlaceTrouble {
     PlaceTrouble {
