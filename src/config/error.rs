@@ -7,8 +7,8 @@ use std::path::PathBuf;
 #[expect(missing_docs, reason = "the messages say what the fields are")]
 pub enum ConfigError {
     #[error(
-        "cannot read the configuration {}: {reason}; check its path and permissions",
-        path.display()
+        "cannot read the configuration {}: {reason}; {}",
+        path.display(), advice_on(reason)
     )]
     Unreadable { path: PathBuf, reason: std::io::Error },
     /// The text is not TOML, has an unknown key, or has a value of the wrong type. `origin` is the file, or
@@ -32,6 +32,15 @@ pub enum ConfigError {
 pub struct Problem {
     pub key: String,
     pub why: String,
+}
+
+/// What to do about a file that cannot be read.
+fn advice_on(reason: &std::io::Error) -> &'static str {
+    if reason.kind() == std::io::ErrorKind::PermissionDenied {
+        "it may hold secrets, so other users may not: run this with sudo"
+    } else {
+        "check its path"
+    }
 }
 
 /// One line for each problem.

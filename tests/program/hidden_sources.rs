@@ -73,6 +73,16 @@ impl Drop for Server {
     }
 }
 
+/// A server that this script starts, once it answers.
+fn serve(script: &str, config: &Path) -> Server {
+    let mut running = in_other_mounts(script, config).stderr(Stdio::piped()).spawn().unwrap();
+    let log = Log::default();
+    log.follow(running.stderr.take().unwrap());
+    let server = Server(running);
+    assert!(log.wait_for("listening on http://", 0).is_some(), "{}", log.text());
+    server
+}
+
 #[test]
 fn a_source_that_only_the_shell_sees_is_a_problem_while_the_service_runs() {
     let folder = tempfile::Builder::new().tempdir_in("/var/tmp").unwrap();
@@ -85,22 +95,46 @@ fn a_source_that_only_the_shell_sees_is_a_problem_while_the_service_runs() {
         let mut doctor = Command::new(env!("CARGO_BIN_EXE_coffer"));
         problems(&doctor.args(["doctor", "--json", "--config"]).arg(&config).output().unwrap())
     };
-    let serve = |script: &str| {
-        let mut running = in_other_mounts(script, &config).stderr(Stdio::piped()).spawn().unwrap();
-        let log = Log::default();
-        log.follow(running.stderr.take().unwrap());
-        let server = Server(running);
-        assert!(log.wait_for("listening on http://", 0).is_some(), "{}", log.text());
-        server
-    };
     assert_eq!(doctor(), "", "no server runs");
-    let server = serve("exec \"$0\" serve --config \"$1\"");
+    let server = serve("exec \"$0\" serve --config \"$1\"", &config);
     assert_eq!(doctor(), "", "it sees the source");
     drop(server);
-    let _server =
-        serve("mount -t tmpfs none \"${1%/*}/source\" && exec \"$0\" serve --config \"$1\"");
+    let hides = "mount -t tmpfs none \"${1%/*}/source\" && exec \"$0\" serve --config \"$1\"";
+    let _server = serve(hides, &config);
     let found = doctor();
     for part in ["shop.db", "does not see it", "PrivateTmp=no"] {
         assert!(found.contains(part), "{part}: {found}");
     }
+}
+
+#[test]
+fn a_source_that_root_reads_and_the_user_of_the_service_does_not_is_a_problem_while_it_runs() {
+    let folder = tempfile::Builder::new().tempdir_in("/var/tmp").unwrap();
+    let source = folder.path().join("source");
+    std::fs::create_dir(&source).unwrap();
+    let database = source.join("shop.db");
+    Connection::open(&database).unwrap().execute_batch("CREATE TABLE item(name)").unwrap();
+    let config = configuration(folder.path(), "sqlite", &database);
+    let run = |program: &str, arguments: &[&str]| {
+        assert!(Command::new(program).args(arguments).status().unwrap().success());
+    };
+    let [folder_name, source_name] = [folder.path(), &source].map(|it| it.to_str().unwrap());
+    run("chown", &["-R", "4242:4243", folder_name]);
+    run("chmod", &["755", folder_name]);
+    run("chown", &["-R", "root:4244", source_name]);
+    run("chmod", &["-R", "u=rwX,g=rX,o=", source_name]);
+    let found_by_doctor = |groups: &str| {
+        // The program may be in the home of root.
+        let script = format!(
+            "exec 9<\"$0\"; exec setpriv --reuid 4242 --regid 4243 {groups} /proc/self/fd/9 serve --config \"$1\""
+        );
+        let _server = serve(&script, &config);
+        let mut doctor = Command::new(env!("CARGO_BIN_EXE_coffer"));
+        problems(&doctor.args(["doctor", "--json", "--config"]).arg(&config).output().unwrap())
+    };
+    let found = found_by_doctor("--clear-groups");
+    for part in ["as user 4242, may not read it", "SupplementaryGroups=GROUP", "u:4242:rX"] {
+        assert!(found.contains(part), "{part}: {found}");
+    }
+    assert_eq!(found_by_doctor("--groups 4244"), "", "its group may");
 }

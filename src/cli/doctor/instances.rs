@@ -82,17 +82,17 @@ fn probe(
     }
 }
 
-/// Checks whether the server that runs sees the source, too.
+/// Checks whether the server that runs sees the source, too, and may read it.
 fn seen(instance: &InstanceConfig, service: &ServiceView, findings: &mut Findings) {
-    let path = instance.source.text("path").map(Path::new);
-    let Some((path, remedy)) = path.and_then(|it| Some((it, service.remedy_if_hidden(it)?))) else {
-        return;
-    };
-    findings.problem(
-        &format!("instance {}", instance.name),
-        format!("{} is there, but the service that runs does not see it", path.display()),
-        remedy,
-    );
+    let check = format!("instance {}", instance.name);
+    let Some(path) = instance.source.text("path").map(Path::new) else { return };
+    if let Some(remedy) = service.remedy_if_hidden(path) {
+        let path = path.display();
+        let found = format!("{path} is there, but the service that runs does not see it");
+        findings.problem(&check, found, remedy);
+    } else if let Some((found, remedy)) = service.remedy_if_unreadable(path) {
+        findings.problem(&check, found, remedy);
+    }
 }
 
 /// Checks whether the database that is refreshed could be replaced.

@@ -1,11 +1,13 @@
-//! What the server that runs sees of a source. As a service of systemd it has a view of its own of the files, so what is
-//! there for this shell need not be there for it.
+//! What the server that runs sees of a source, and may read. As a service of systemd it has a view of its own of the files,
+//! so what is there for this shell need not be there for it; and what root reads, the server's user may not.
 
 use std::fs::{self, Metadata};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use rustix::fs::{major, minor};
+use rustix::process::geteuid;
 
 use crate::config::Config;
 
@@ -14,7 +16,55 @@ use crate::config::Config;
 pub(super) struct ServiceView {
     /// Its root directory, as it sees it.
     root: PathBuf,
+    /// Whose rights it has, where this process is root and can take them on. `None`: it may read everything.
+    user: Option<User>,
 }
+
+/// A user with groups, as the kernel has them for a process.
+#[derive(Debug, PartialEq, Eq)]
+struct User {
+    id: String,
+    group: String,
+    /// Its further groups.
+    groups: Vec<String>,
+}
+
+impl User {
+    /// Of a process that is not root's and has no right to read everything, by what /proc says of it.
+    fn of_process(status: &str) -> Option<Self> {
+        let field = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+            Some(line.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
+        };
+        let rights = u64::from_str_radix(field("CapEff:")?.first()?, 16).ok()?;
+        let id = field("Uid:")?.get(1)?.clone();
+        let reads_everything = id == "0" || rights & (DAC_OVERRIDE | DAC_READ_SEARCH) != 0;
+        let group = field("Gid:")?.get(1)?.clone();
+        (!reads_everything).then_some(Self { id, group, groups: field("Groups:")? })
+    }
+
+    /// Whether it cannot read this; `None` where that cannot be tried.
+    fn is_kept_from(&self, path: &Path) -> Option<bool> {
+        let mut tried = Command::new("setpriv");
+        tried.args(["--reuid", &self.id, "--regid", &self.group]);
+        match self.groups.as_slice() {
+            [] => tried.arg("--clear-groups"),
+            groups => tried.args(["--groups", &groups.join(",")]),
+        };
+        tried.args(["--", "test", "-r"]).arg(path);
+        if path.is_dir() {
+            tried.args(["-a", "-x"]).arg(path);
+        }
+        let output = tried.stdin(Stdio::null()).output().ok()?;
+        // `test` says nothing; what could not be started does.
+        (output.stderr.is_empty() && output.status.code().is_some_and(|it| it < 2))
+            .then(|| !output.status.success())
+    }
+}
+
+/// The rights of processes that read whatever there is.
+const DAC_OVERRIDE: u64 = 1 << 1;
+const DAC_READ_SEARCH: u64 = 1 << 2;
 
 impl ServiceView {
     /// Of the process that holds the lock; `None` where none does, or this user may not see what it sees.
@@ -23,7 +73,23 @@ impl ServiceView {
         let holder = holder(&fs::read_to_string("/proc/locks").ok()?, &lock)?;
         let root = PathBuf::from(format!("/proc/{holder}/root"));
         fs::metadata(root.join("proc")).ok()?;
-        Some(Self { root })
+        let status = fs::read_to_string(format!("/proc/{holder}/status")).ok();
+        let user = status.filter(|_| geteuid().is_root()).and_then(|it| User::of_process(&it));
+        Some(Self { root, user })
+    }
+
+    /// What is wrong and what mends it, if root sees something at `path` that the server's user may not read.
+    pub(super) fn remedy_if_unreadable(&self, path: &Path) -> Option<(String, String)> {
+        let user = self.user.as_ref().filter(|it| it.is_kept_from(path) == Some(true))?;
+        let (path, id) = (path.display(), &user.id);
+        Some((
+            format!("{path} is there, but the service that runs, as user {id}, may not read it"),
+            format!(
+                "give it a group that may: with systemctl edit coffer, write SupplementaryGroups=GROUP below [Service]; then \
+                 systemctl restart coffer. Or give the user rights of its own, here and x on every folder above: setfacl -R -m \
+                 u:{id}:rX {path}"
+            ),
+        ))
     }
 
     /// What mends that this user sees something at `path`, and the server does not see the same.
@@ -83,6 +149,24 @@ mod tests {
         ] {
             assert_eq!(holder(&line(kind, inode), &file), found, "{kind}");
         }
+    }
+
+    #[test]
+    fn the_user_of_a_process_has_its_groups_and_one_that_reads_everything_is_none() {
+        let status = |id: &str, rights: &str, groups: &str| {
+            format!(
+                "Name:\tcoffer\nUid:\t0\t{id}\t0\t0\nGid:\t9\t996\t9\t9\nGroups:\t{groups}\nCapEff:\t{rights}\n"
+            )
+        };
+        let none = "0000000000000000";
+        let text = |it: &str| it.to_owned();
+        let user = |groups| Some(User { id: text("995"), group: text("996"), groups });
+        assert_eq!(User::of_process(&status("995", none, "")), user(Vec::new()));
+        let two = vec![text("33"), text("44")];
+        assert_eq!(User::of_process(&status("995", none, "33 44 ")), user(two));
+        assert_eq!(User::of_process(&status("0", none, "")), None);
+        assert_eq!(User::of_process(&status("995", "0000000000000004", "")), None);
+        assert_eq!(User::of_process("nothing"), None);
     }
 
     #[test]
