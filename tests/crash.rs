@@ -5,6 +5,8 @@
 
 #[path = "crash/copies.rs"]
 mod copies;
+#[path = "crash/encrypted.rs"]
+mod encrypted;
 #[path = "crash/staging.rs"]
 mod staging;
 mod support;

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::Outcome;
 use super::data;
 use super::measure::Cost;
-use super::options::{Options, Program};
+use super::options::{COFFER, Options, Program};
 use super::server::{Backup, Server, at, configure};
 use super::table::Results;
 use super::tools::{Kind, TOOLS, Tool, Work};
@@ -34,6 +34,8 @@ struct Coffer {
     server: Server,
     /// A second server, which reads every byte again each time. Of a database server Coffer always does.
     rereading: Option<Server>,
+    /// A third one, whose archives are encrypted. An older Coffer has none.
+    encrypting: Option<Server>,
     /// The last full backup, and the last backup.
     full: String,
     newest: String,
@@ -53,6 +55,10 @@ impl Coffer {
         Ok(backup)
     }
 }
+
+/// Archives that are encrypted to a public key; nobody has the secret one.
+const ENCRYPTED: &str = "reread_every = 0\n[encryption]\napplies_to = \"both\"\n\
+    recipients = [\"age1zvkyg2lqzraa2lnjvqej32nkuu0ues2s82hzrye869xeexvn73equnujwj\"]";
 
 /// The length of the chain that the deep restore needs.
 const DEPTH: u64 = 30;
@@ -97,7 +103,19 @@ impl Contest<'_> {
             server.backup(self.name, false)?;
             Some(server)
         };
-        Ok(Coffer { server, rereading, full: String::new(), newest: String::new(), own_mib: 0.0 })
+        let encrypting = if self.kind.is_server() || program.name != COFFER {
+            None
+        } else {
+            Some(self.server("encrypted", ENCRYPTED, program, options)?)
+        };
+        Ok(Coffer {
+            server,
+            rereading,
+            encrypting,
+            full: String::new(),
+            newest: String::new(),
+            own_mib: 0.0,
+        })
     }
 
     /// Starts a server. `settings` are lines of its `[catalog]`.
@@ -233,6 +251,11 @@ impl Round<'_> {
             self.cost(written, coffer.name(), Cost { wall_s: full.written_s, ..full.cost });
             self.cost(proven, coffer.name(), full.cost);
             coffer.full = full.id;
+            if let Some(server) = &mut coffer.encrypting {
+                let encrypted = server.backup(self.contest.name, false)?;
+                let row = format!("{proven}, encrypted");
+                self.cost(&row, server.program.name, encrypted.cost);
+            }
             if let Some(check) = check {
                 let instance = format!("{}-checked", self.contest.name);
                 let checked = coffer.server.backup(&instance, false)?;
