@@ -1,12 +1,12 @@
 //! Options that several commands have.
 
 use std::path::PathBuf;
-use std::sync::Once;
+use std::sync::{Arc, Once};
 
 use clap::{ArgGroup, Args};
 
 use crate::config::{Config, DEFAULT_FILE};
-use crate::encryption::{Keys, PublicKey};
+use crate::encryption::{Identities, Keys, PublicKey};
 use crate::server;
 
 use super::backups::Selector;
@@ -77,14 +77,15 @@ impl WithKeys {
         self.identity.is_empty()
     }
 
-    /// The configuration for a backup of the catalog, whose archive may be encrypted, here or in the only place that has it.
-    pub(super) fn added_to(&self, config: Config) -> Result<Config> {
+    /// The keys for a backup of the catalog, whose archive may be encrypted, here or in the only place that has it.
+    pub(super) fn for_catalog(&self, config: &Config) -> Result<Arc<Identities>> {
         if !self.signer.is_empty() {
             let why = "--signer is for archives of a place or a file (--from, --archive): what the catalog names is this \
                        machine's own";
             return Err(CommandError::Usage(why.to_owned()));
         }
-        Ok(self.identities_added_to(config))
+        let ask = |name: &str| terminal::ask_secret(&format!("Passphrase of {name}: "));
+        Ok(server::keys::for_catalog(config, &self.identity, &ask)?)
     }
 
     /// The configuration with the secret keys of the command line besides its own.

@@ -95,8 +95,8 @@ pub(super) fn open(args: &BackupArgs, purpose: Purpose) -> Result<Opened> {
         let (rows, reported) = (Vec::new(), Vec::new());
         return Ok(Opened { chain, rows, reported, context: None, config, interrupt });
     }
-    let config = args.keys.added_to(config)?;
-    let context = server::open_existing(&config)?;
+    let identities = args.keys.for_catalog(&config)?;
+    let context = server::open_existing_with(&config, &identities)?;
     let (chain, rows, reported) = from_catalog(selector, purpose, (&context, &config), &interrupt)?;
     executor::appended(&chain).for_each(terminal::warn);
     Ok(Opened { chain, rows, reported, context: Some(context), config, interrupt })

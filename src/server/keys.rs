@@ -40,6 +40,24 @@ pub fn read(
     Ok(Keys { identities: Arc::new(identities), signers })
 }
 
+/// The secret keys in these files, whose passphrases are asked for, and those of the configuration that can be read without
+/// one: for backups of the catalog, most of which need no key.
+pub fn for_catalog(
+    config: &Config,
+    more: &[PathBuf],
+    ask: AskPassphrase<'_>,
+) -> Result<Arc<Identities>, EncryptionError> {
+    let mut identities = Identities::read(more, ask)?;
+    for file in files(config) {
+        let name = file.display().to_string();
+        let added = Identities::content(&file).and_then(|it| identities.add(&name, &it, &|_| None));
+        if let Err(error) = added {
+            log::error!("encrypted archives cannot be read with it: {error}");
+        }
+    }
+    Ok(Arc::new(identities))
+}
+
 /// By what this machine signs its archives, if that can be read.
 pub fn own_signer(config: &Config) -> Option<PublicKey> {
     let local = Local::existing(&config.data_dir, LocalSettings::default());

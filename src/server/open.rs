@@ -13,6 +13,7 @@ use crate::config::{Config, InstanceConfig, TokenConfig};
 use crate::domain::{
     Cancel, Clock, Datastore, Instance, InstanceOrigin, InstanceStatus, SystemClock, Timestamp,
 };
+use crate::encryption::Identities;
 use crate::engine::{self, ENGINES};
 use crate::executor::{Context, CopyTarget, Pace, Places, Settings};
 use crate::storage::{
@@ -68,7 +69,7 @@ pub(super) fn open_and_lock_with(
     let lock = local.lock().map_err(|error| in_data_dir(config, error))?;
     identity::remember(config, &local)?;
     local.make_signing_seed().map_err(|error| in_data_dir(config, error))?;
-    let context = open(config, local, clock)?;
+    let context = open(config, local, clock, &keys::available(config))?;
     context.catalog.set_engines(engines());
     apply(config, &context, &context.places.all())?;
     Ok((context, lock))
@@ -99,6 +100,14 @@ pub(super) fn apply(
 
 /// Opens an existing data directory, also beside a running server: for commands that read.
 pub fn open_existing(config: &Config) -> Result<Context, ServerError> {
+    open_existing_with(config, &keys::available(config))
+}
+
+/// The same, and encrypted archives are read with these keys.
+pub fn open_existing_with(
+    config: &Config,
+    identities: &Arc<Identities>,
+) -> Result<Context, ServerError> {
     let file = config.catalog_file();
     require_access(&file)?;
     if !file.exists() {
@@ -119,7 +128,7 @@ pub fn open_existing(config: &Config) -> Result<Context, ServerError> {
     let settings = local_settings(config, &clock);
     let local =
         Local::existing(&config.data_dir, settings).map_err(|error| in_data_dir(config, error))?;
-    open(config, Arc::new(local), clock)
+    open(config, Arc::new(local), clock, identities)
 }
 
 fn local_settings(config: &Config, clock: &Arc<dyn Clock>) -> LocalSettings {
@@ -127,7 +136,12 @@ fn local_settings(config: &Config, clock: &Arc<dyn Clock>) -> LocalSettings {
     LocalSettings { headroom_bytes, clock: Arc::clone(clock) }
 }
 
-fn open(config: &Config, local: Arc<Local>, clock: Arc<dyn Clock>) -> Result<Context, ServerError> {
+fn open(
+    config: &Config,
+    local: Arc<Local>,
+    clock: Arc<dyn Clock>,
+    identities: &Arc<Identities>,
+) -> Result<Context, ServerError> {
     let bell = Arc::new(Bell::default());
     let settings = CatalogSettings {
         max_backups: config.quota.backups,
@@ -144,15 +158,14 @@ fn open(config: &Config, local: Arc<Local>, clock: Arc<dyn Clock>) -> Result<Con
     let source = policies::configured_policies(config);
     catalog.set_policy_source(source).map_err(|error| in_catalog(config, error))?;
     catalog.set_alert_routes(config.alert_routes());
-    let identities = keys::available(config);
-    let targets = places::read_with(config, &identities)?;
+    let targets = places::read_with(config, identities)?;
     places::set_in(&catalog, config, &targets).map_err(|error| in_catalog(config, error))?;
     let removed = catalog.removed_places().map_err(|error| in_catalog(config, error))?;
     let places = Places::new(targets);
     places.list().set_removed(removed.into_iter().map(|it| it.place).collect());
     let inner: Arc<dyn Storage> = Arc::<Local>::clone(&local);
     let recipients = keys::archive_recipients(config)?;
-    let inner = Arc::new(EncryptedStorage::new(inner, recipients, identities));
+    let inner = Arc::new(EncryptedStorage::new(inner, recipients, Arc::clone(identities)));
     let storage: Arc<dyn Storage> = Arc::new(WithPlaces::new(inner, places.list().clone()));
     let signer = keys::signer(&local)?;
     Ok(Context {

@@ -1,13 +1,14 @@
 //! Archives that are encrypted in the data directory: made and proven by a machine without the secret key, and read with it.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::Output;
+use std::process::{Output, Stdio};
 
 use rusqlite::Connection;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::encryption::{coffer, database, new_key, stdout, wait_for_copy};
+use super::encryption::{coffer, database, new_key, opens, stdout, wait_for_copy};
 use crate::support::{
     TestServer, archive_of, bash, damage, files_below, id_of, names_in, size_of, stderr_of,
     succeed, wait_until, write_file,
@@ -266,4 +267,39 @@ fn after_a_change_of_keys_each_archive_is_read_with_those_that_it_was_made_for()
     let doctor = String::from_utf8_lossy(&doctor.stdout).into_owned();
     assert!(doctor.contains("no key on this machine reads them"), "{doctor}");
     assert!(names_in(&old.server.data_dir().join("tmp")).is_empty());
+}
+
+#[test]
+fn nothing_on_a_stolen_machine_is_the_key_of_an_archive_that_was_made_before() {
+    let mut encrypted = encrypted("");
+    encrypted.server.admin().incremental("shop");
+    encrypted.server.terminate();
+    let archive = std::fs::read(archive_of(&encrypted.full)).unwrap();
+    let mut tried = 0;
+    for left in files_below(encrypted.server.data_dir()) {
+        let bytes = std::fs::read(&left).unwrap();
+        let unlike_another = |window: &&[u8]| window.iter().any(|it| *it != window[0]);
+        for window in bytes.windows(16).filter(unlike_another) {
+            tried += 1;
+            assert!(!opens(&archive, window), "{} has the key", left.display());
+        }
+    }
+    assert!(tried > 1000, "{tried}");
+}
+
+#[test]
+fn a_key_that_is_protected_by_a_passphrase_reads_an_archive_of_the_catalog() {
+    let encrypted = encrypted("");
+    let plain = std::fs::read_to_string(&encrypted.key).unwrap();
+    let protected = coffer::encryption::protect(&plain, "correct horse".to_owned()).unwrap();
+    let file = encrypted.target("protected");
+    write_file(&file, protected);
+    let (to, file) = (encrypted.target("restored"), file.to_str().unwrap().to_owned());
+    let (id, to_text) = (id_of(&encrypted.full), to.to_str().unwrap());
+    let arguments = ["restore", id, "--to", to_text, "--identity", &file];
+    let mut command = encrypted.server.command(&arguments);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(b"correct horse\n").unwrap();
+    assert!(child.wait().unwrap().success());
+    assert_eq!(rows(&to), 1);
 }

@@ -247,7 +247,7 @@ fn with_everything_on_a_stolen_machine_its_encrypted_copies_cannot_be_read() {
 }
 
 /// Whether these bytes are the key that the file's content is encrypted with.
-fn opens(file: &[u8], key: &[u8]) -> bool {
+pub(super) fn opens(file: &[u8], key: &[u8]) -> bool {
     use coffer::encryption::{Decrypted, FileHead};
     let head = file.windows(5).position(|it| it == b"\n--- ").unwrap();
     let end = head + 5 + file[head + 5..].iter().position(|it| *it == b'\n').unwrap() + 17;
