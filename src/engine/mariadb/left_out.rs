@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::client::{Client, Row};
-use super::facts::{Facts, condition};
+use super::facts::{Facts, condition, near};
 use super::faults::classify;
 use super::options::Options;
 use super::programs::series;
@@ -48,16 +48,24 @@ impl Inventory {
     pub(super) fn query(client: &Client, facts: &Facts, options: &Options) -> Result<Self> {
         let mut found = Self::default();
         let condition = condition("TABLE_SCHEMA", options);
-        let select = format!(
-            "SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_TYPE, IFNULL(ENGINE, ''), IFNULL(TABLE_COMMENT, ''), \
-             TABLE_ROWS \
-             FROM information_schema.TABLES WHERE {condition} AND \
-             (TABLE_TYPE IN ('VIEW', 'SYSTEM VERSIONED') OR ENGINE IN {ELSEWHERE}) ORDER BY 1, 2"
-        );
-        // Only because of TABLE_ROWS does the server open the views, and say in their comment what is wrong.
+        let select = |more: &str| {
+            format!(
+                "SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_TYPE, IFNULL(ENGINE, ''), IFNULL(TABLE_COMMENT, ''), {more}"
+            )
+        };
         let context = options.shown();
         let ask = |sql: &str| client.execute(sql).map_err(|error| classify(error, &context));
-        for row in ask(&select)? {
+        let mut rows = ask(&select(&format!(
+            "'' FROM information_schema.TABLES WHERE {condition} AND TABLE_TYPE <> 'VIEW' \
+             AND (TABLE_TYPE = 'SYSTEM VERSIONED' OR ENGINE IN {ELSEWHERE})"
+        )))?;
+        // Only because of TABLE_ROWS does the server open the views, and say in their comment what is wrong.
+        rows.extend(ask(&select(&format!(
+            "TABLE_ROWS FROM information_schema.TABLES WHERE {condition} AND TABLE_TYPE = 'VIEW' AND {}",
+            near(client, options)?
+        )))?);
+        rows.sort();
+        for row in rows {
             found.add(row);
         }
         if !found.broken_views.is_empty() {

@@ -2,7 +2,7 @@
 
 use super::fixture::{source, tools_replacing};
 use super::server::MariaDb;
-use crate::support::{TestServer, write_file};
+use crate::support::{TestServer, id_of, write_file};
 
 /// An instance that cannot be backed up, the failure's code, and words in its message.
 type Case = (&'static str, &'static str, &'static [&'static str]);
@@ -164,4 +164,31 @@ fn a_copy_for_which_there_is_no_room_is_foretold_at_start_and_by_doctor() {
     assert!(line.is_some_and(|it| it.contains("or set method")), "{}", server.log().text());
     let said = String::from_utf8_lossy(&server.run(&["doctor"]).stdout).into_owned();
     assert!(said.contains("a backup first makes a copy"), "{said}");
+}
+
+#[test]
+fn a_table_of_a_server_that_does_not_answer_stops_no_dump() {
+    let mut remote = MariaDb::start();
+    remote.sql("CREATE DATABASE d; CREATE TABLE d.t(id INT PRIMARY KEY); CREATE USER r@'127.0.0.1'; GRANT ALL ON d.* TO r@'127.0.0.1'");
+    let port = remote.listen();
+    let database = MariaDb::start();
+    database.sql(&format!(
+        "INSTALL SONAME 'ha_federatedx'; CREATE DATABASE shop; USE shop; CREATE TABLE near(id INT PRIMARY KEY);
+         INSERT INTO near VALUES (1);
+         CREATE TABLE far(id INT PRIMARY KEY) ENGINE=FEDERATED CONNECTION='mysql://r@127.0.0.1:{port}/d/t';
+         CREATE VIEW on_near AS SELECT id FROM near"
+    ));
+    remote.kill();
+    let _silent = std::net::TcpListener::bind(("127.0.0.1", port)).unwrap();
+    let dumps = source(&database, ", method = \"logical\"");
+    let server = TestServer::builder().instance_of("dump", "mariadb", &dumps, "quick").start();
+    let said = String::from_utf8_lossy(&server.run(&["doctor"]).stdout).into_owned();
+    assert!(said.contains("left out: the rows of shop.far"), "{said}");
+    let backup = server.admin().full("dump");
+    assert_eq!(backup["left_out"][0]["what"], "the rows of shop.far", "{backup:#}");
+    let target = server.folder().join("again");
+    let output = server.run(&["restore", id_of(&backup), "--to", target.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(5), "{output:?}");
+    let again = MariaDb::on(&target);
+    assert_eq!(again.sql("SELECT id FROM shop.on_near"), "1");
 }
