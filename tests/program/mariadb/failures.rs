@@ -132,6 +132,7 @@ fn a_server_whose_settings_cut_what_is_read_is_refused_until_they_are_gone() {
     let client = server.admin();
     for (set, instances) in [
         ("sql_select_limit = 20", &["dump", "copy"][..]),
+        ("max_join_size = 20", &["dump", "copy"]),
         ("system_versioning_asof = '2000-01-01 00:00:00'", &["dump"]),
     ] {
         database.sql(&format!("SET GLOBAL {set}"));
