@@ -2,7 +2,7 @@
 
 use crate::domain::FailureCode;
 use crate::engine::EngineError;
-use crate::engine::tool::{Rule, find_rule, rules, says_any};
+use crate::engine::tool::{Rule, ToolError, find_rule, rules, says_any};
 
 const RULES: &[Rule] = rules! {
     DiskFull: "no space left on device", "errcode: 28", "errno: 28", "disk full" =>
@@ -51,6 +51,20 @@ const CREATE_RULES: &[Rule] = rules! {
         "the account needs the right to create databases and everything in them";
 };
 
+/// Errors of a server by their numbers, and words of the rules that mean them: a server with another `lc_messages` says
+/// them in its own language.
+const NUMBERS: [(&[u32], &str); 9] = [
+    (&[1044, 1045, 1142, 1143, 1227, 1370, 1410, 1698], "access denied"),
+    (&[1820, 1862], "password has expired"),
+    (&[1104], "max_join_size rows"),
+    (&[1049], "unknown database"),
+    (&[1007], "database exists"),
+    (&[1053], "server shutdown in progress"),
+    (&[1927], "connection was killed"),
+    (&[1205], "lock wait timeout"),
+    (&[1412], "table definition has changed"),
+];
+
 /// Gives a tool's error its kind and advice. `context` says which server or what was tried.
 pub(super) fn classify(error: impl Into<EngineError>, context: &str) -> EngineError {
     classify_by(&[RULES], error.into(), context)
@@ -63,9 +77,22 @@ pub(super) fn classify_create(error: impl Into<EngineError>, context: &str) -> E
 
 fn classify_by(tables: &[&[Rule]], error: EngineError, context: &str) -> EngineError {
     let EngineError::Tool(tool) = error else { return error };
-    let rule = tables.iter().find_map(|rules| find_rule(rules, &tool));
+    let meant = words_of_number(tool.output()).map(|words| ToolError::answer("", words));
+    let rule = tables
+        .iter()
+        .find_map(|rules| find_rule(rules, &tool).or_else(|| find_rule(rules, meant.as_ref()?)));
     let (code, advice) = rule.map_or((FailureCode::Tool, ""), |rule| (rule.code, rule.advice));
     EngineError::from_tool(&tool.map_output(error_lines), code, context, advice)
+}
+
+/// `ERROR 1045 (28000): …`, `Got error: 1045: …`, or `Couldn't execute '…': … (1142)`.
+fn words_of_number(output: &str) -> Option<&'static str> {
+    let has = |number: &u32| {
+        let shapes =
+            [format!("ERROR {number} ("), format!("error: {number}: "), format!("({number})")];
+        shapes.iter().any(|it| output.contains(it))
+    };
+    NUMBERS.iter().find(|(numbers, _)| numbers.iter().any(has)).map(|(_, words)| *words)
 }
 
 /// The lines of a tool's output that report errors; all lines if none does.
@@ -79,8 +106,9 @@ pub(super) fn error_lines(output: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::FailureCode::{SourceLocked, TargetDenied, TargetOccupied};
-    use crate::engine::tool::ToolError;
+    use crate::domain::FailureCode::{
+        SourceDenied, SourceLocked, TargetDenied, TargetOccupied, Tool,
+    };
 
     #[test]
     fn errors_of_creating_a_database_are_those_of_the_target() {
@@ -93,6 +121,26 @@ mod tests {
             let failure = error.failure().unwrap();
             assert_eq!(failure.code, code, "{failure}");
             assert!(failure.message.starts_with("loading: "), "{failure}");
+        }
+    }
+
+    #[test]
+    fn errors_in_another_language_are_known_by_their_numbers() {
+        for (output, code) in [
+            ("ERROR 1045 (28000): Zugriff verweigert für Benutzer 'a'@'b'", SourceDenied),
+            (
+                "mariadb-dump: Got error: 1045: \"Acceso denegado\" when trying to connect",
+                SourceDenied,
+            ),
+            ("mariadb-dump: Couldn't execute 'SHOW X': Befehl abgelehnt (1142)", SourceDenied),
+            (
+                "ERROR 1205 (HY000): Beim Warten auf eine Sperre wurde das Limit überschritten",
+                SourceLocked,
+            ),
+            ("ERROR 1064 (42000): Fehler in der Syntax bei '1045'", Tool),
+        ] {
+            let error = classify(ToolError::answer("mariadb", output), "asking");
+            assert_eq!(error.failure().unwrap().code, code, "{output}");
         }
     }
 }
