@@ -11,17 +11,26 @@ use crate::executor::{self, Context};
 use crate::policy::{Policy, PolicyKeys};
 use crate::scheduler::{Scheduler, SchedulerThread};
 
+use super::keys;
+
 /// What the configuration says of when instances are backed up, and what of them is kept.
 #[derive(Debug)]
 struct Configured {
     defaults: PolicyConfig,
     instances: HashMap<InstanceId, InstanceConfig>,
+    /// Whether the archives are encrypted that this machine makes and none of its keys reads: then it cannot make a full backup
+    /// of an incremental one.
+    cannot_read: bool,
 }
 
 /// The policies that the configuration gives.
 pub fn configured_policies(config: &Config) -> Arc<dyn PolicySource> {
     let instances = config.instances.iter().map(|it| (it.instance_id(), it.clone()));
-    Arc::new(Configured { defaults: config.defaults.clone(), instances: instances.collect() })
+    Arc::new(Configured {
+        defaults: config.defaults.clone(),
+        instances: instances.collect(),
+        cannot_read: keys::cannot_read_archives(config),
+    })
 }
 
 impl PolicySource for Configured {
@@ -34,11 +43,15 @@ impl PolicySource for Configured {
     }
 
     fn policy(&self, id: InstanceId, set: &PolicyKeys) -> Result<Policy, String> {
-        match self.instances.get(&id) {
-            Some(instance) => instance.policy_with(set, &self.defaults),
+        let mut policy = match self.instances.get(&id) {
+            Some(instance) => instance.policy_with(set, &self.defaults)?,
             // One that a restore made.
-            None => InstanceConfig::unknown(id).policy_with(set, &self.defaults),
+            None => InstanceConfig::unknown(id).policy_with(set, &self.defaults)?,
+        };
+        if self.cannot_read {
+            policy.keep = policy.keep.map(|it| it.consolidating(false));
         }
+        Ok(policy)
     }
 }
 

@@ -1,7 +1,10 @@
 //! Opening a data directory for a configuration.
 
 use coffer::config::Config;
-use coffer::server::open_and_lock;
+use coffer::domain::InstanceId;
+use coffer::encryption::NewIdentity;
+use coffer::policy::PolicyKeys;
+use coffer::server::{configured_policies, open_and_lock};
 use rstest::rstest;
 
 #[rstest]
@@ -33,4 +36,27 @@ fn a_source_that_makes_no_sense_is_refused_by_its_engine(
     let error = open_and_lock(&config).unwrap_err().to_string();
     assert!(error.contains("instance \"shop\"") && error.contains(key), "{error}");
     assert!(!error.contains("hunter2"), "{error}");
+}
+
+#[test]
+fn chains_are_consolidated_unless_archives_are_encrypted_that_no_key_here_reads() {
+    let (folder, key) = (tempfile::tempdir().unwrap(), NewIdentity::generate());
+    let file = folder.path().join("key");
+    #[expect(clippy::disallowed_methods, reason = "a test sets up files")]
+    std::fs::write(&file, key.secret()).unwrap();
+    let public = key.public();
+    let keys = format!("[encryption]\nrecipients = [\"{public}\"]\n");
+    let both = format!("{keys}applies_to = \"both\"\n");
+    for (encryption, expected) in [
+        (String::new(), true),
+        (keys, true),
+        (both.clone(), false),
+        (format!("{both}identity_files = [{file:?}]\n"), true),
+    ] {
+        let text = format!("[defaults]\nkeep = {{ daily = 7 }}\n{encryption}");
+        let policies = configured_policies(&Config::from_toml(&text, "test").unwrap());
+        let id = InstanceId::derived(&"p".parse().unwrap(), "shop");
+        let policy = policies.policy(id, &PolicyKeys::default()).unwrap();
+        assert_eq!(policy.keep.unwrap().consolidate, expected, "{encryption}");
+    }
 }

@@ -67,7 +67,7 @@ fn unreadable_archives(config: &Config, findings: &mut Findings) {
     }
     let (found, advice) = (
         "archives are encrypted, and no key on this machine reads them: it makes backups and proves them, but makes no \
-         drill of them and no restore",
+         drill of them, no restore, and no full backup of an incremental one (consolidate)",
         "make drills elsewhere, with the key: coffer drill latest:INSTANCE --from PLACE --identity FILE",
     );
     let drills = config.drilled();
