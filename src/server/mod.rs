@@ -30,8 +30,6 @@ pub use error::ServerError;
 pub use identity::require_known;
 pub use keystone::keystone_of;
 pub use open::{executor_settings, open_and_lock, open_existing, open_existing_with};
-pub use open::{executor_settings, open_and_lock, open_existing};
-pub use owner::as_whom;
 pub use owner::mended_by;
 pub use policies::configured_policies;
 pub use serve::serve;

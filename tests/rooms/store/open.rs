@@ -265,7 +265,8 @@ fn files_beside_the_catalog_that_are_not_its_own_are_refused_and_left_as_they_ar
     let beside = PathBuf::from(format!("{}{end}", path.display()));
     fs::remove_file(&beside).unwrap_or_default();
     let precious = folder.path().join("precious");
-    fs::write(&precious, "precious").unwrap();
+    fs::copy(&path, &precious).unwrap();
+    let before = fs::read(&precious).unwrap();
     if is_pipe {
         let pipe = rustix::fs::FileType::Fifo;
         rustix::fs::mknodat(rustix::fs::CWD, &beside, pipe, 0o600.into(), 0).unwrap();
@@ -274,7 +275,7 @@ fn files_beside_the_catalog_that_are_not_its_own_are_refused_and_left_as_they_ar
     }
     let error = Store::open(&path).unwrap_err();
     assert!(matches!(&error, StoreError::Foreign { .. }), "{error}");
-    assert_eq!(fs::read(&precious).unwrap(), b"precious");
+    assert_eq!(fs::read(&precious).unwrap(), before);
 }
 
 #[test]
