@@ -38,6 +38,8 @@ mod encryption;
 mod environment;
 #[path = "program/false_alarms.rs"]
 mod false_alarms;
+#[path = "program/fleet.rs"]
+mod fleet;
 #[path = "program/gone/mod.rs"]
 mod gone;
 #[path = "program/hidden_sources.rs"]

@@ -19,6 +19,7 @@ mod error;
 mod events;
 mod extract;
 mod flavors;
+mod fleet;
 mod health;
 mod held;
 mod identity;
@@ -182,6 +183,7 @@ fn project_operations() -> Vec<Operation> {
         datastores::routes(),
         schedules::routes(),
         events::routes(),
+        fleet::routes(),
         health::project_routes(),
         retention::routes(),
         alerts::routes(),

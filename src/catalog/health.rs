@@ -104,6 +104,10 @@ impl Catalog {
         let mut problems = self.server_problems();
         problems.extend(policy::place_problem(&troubles, self.rules.now()));
         problems.extend(policy::removed_problem(&removed));
+        // They are of no project.
+        if project.is_none() {
+            problems.extend(self.fleet_problems()?);
+        }
         let room = *self.observed.room.read();
         problems.extend(self.room_problem(room, &instances));
         problems.extend(instances.iter().flat_map(|it| it.health.problems.iter().cloned()));

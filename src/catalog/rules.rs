@@ -14,6 +14,7 @@ use crate::policy::{AlertRoutes, Policy};
 use crate::store::{BackupRecord, Records};
 
 use super::configured_place::ConfiguredPlace;
+use super::fleet_rules::FleetRules;
 use super::policy_source::PolicySource;
 use super::{Catalog, CatalogError, Operation, Permission, Result, Scope, Settings};
 
@@ -42,6 +43,8 @@ pub(super) struct Rules {
     pub(super) copies: RwLock<HashMap<InstanceId, Vec<String>>>,
     /// The places of the configuration.
     pub(super) places: RwLock<Vec<ConfiguredPlace>>,
+    /// The fleets of the configuration.
+    pub(super) fleets: RwLock<Vec<FleetRules>>,
     /// Those that hold copies and are not in it, as they were found last; `None`: it is to be looked first whether they
     /// only have another name.
     pub(super) removed: RwLock<Option<Vec<PlaceTrouble>>>,
@@ -99,7 +102,7 @@ impl Catalog {
 impl Rules {
     pub(super) fn new(settings: Settings, clock: Arc<dyn Clock>) -> Self {
         let (engines, policies, policies_set, source, alert_routes) = Default::default();
-        let (copies, places) = Default::default();
+        let (copies, places, fleets) = Default::default();
         let removed = RwLock::new(Some(Vec::new()));
         Self {
             settings,
@@ -111,6 +114,7 @@ impl Rules {
             alert_routes,
             copies,
             places,
+            fleets,
             removed,
         }
     }

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::archive::{Chain, Manifest};
 use crate::config::{Config, PlaceConfig};
-use crate::domain::{BackupId, Cancel, Location};
+use crate::domain::{BackupId, Cancel, Location, is_device};
 use crate::encryption::Keys;
 use crate::executor::{Inventory, JobError};
 use crate::server;
@@ -32,6 +32,10 @@ const CONTAINER: &str = "swift://";
 pub(super) fn place(text: &str, config: &Config, keys: &Keys) -> Result<Arc<dyn Place>> {
     let identities = &keys.identities;
     let is_it = |it: &&PlaceConfig| it.name == text;
+    if let Some((fleet, device)) = device_of(text, config)? {
+        let device = fleet.of_device(device);
+        return Ok(server::places::open(&device, config, identities).map_err(JobError::from)?);
+    }
     if let Some(place) = config.places.iter().find(is_it) {
         return Ok(server::places::open(place, config, identities).map_err(JobError::from)?);
     }
@@ -54,6 +58,18 @@ pub(super) fn place(text: &str, config: &Config, keys: &Keys) -> Result<Arc<dyn 
     let known = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
     Err(CommandError::NotFound(format!(
         "{text} is no place of the configuration (there is {known}), no s3://bucket/prefix or swift://container/prefix, and no folder that holds archives/"
+    )))
+}
+
+/// The fleet and the device that `PLACE/DEVICE` means.
+fn device_of<'a>(text: &'a str, config: &'a Config) -> Result<Option<(&'a PlaceConfig, &'a str)>> {
+    let (name, device) = text.split_once('/').unwrap_or((text, ""));
+    let Some(fleet) = config.fleets().find(|it| it.name == name) else { return Ok(None) };
+    if is_device(device) {
+        return Ok(Some((fleet, device)));
+    }
+    Err(CommandError::Usage(format!(
+        "{name} holds the copies of many devices: name one, as {name}/DEVICE (coffer fleet lists them)"
     )))
 }
 

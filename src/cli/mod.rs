@@ -77,6 +77,8 @@ enum Command {
     Unpin(OneBackup),
     /// Show what was done, by whom and from where.
     Events(backups::EventsArgs),
+    /// List the instances of other devices whose copies are read here, and which of them are silent.
+    Fleet(backups::FleetArgs),
     /// Ask the server for a backup of an instance.
     Backup(backups::BackupArgs),
     /// Ask the server to delete a backup.
@@ -166,6 +168,7 @@ fn perform(command: Command) -> error::Result<()> {
         Command::Pin(args) => backups::pin(&args),
         Command::Unpin(args) => backups::unpin(&args),
         Command::Events(args) => backups::events(&args),
+        Command::Fleet(args) => backups::fleet(&args),
         Command::Backup(args) => backups::create(&args),
         Command::Delete(args) => backups::delete(&args),
         Command::Restore(args) => restore::run(&args),

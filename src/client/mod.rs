@@ -14,9 +14,9 @@ use crate::domain::{BackupId, InstanceId, ProjectId};
 use crate::wire::{
     AlertList, BackupAnswer, BackupList, BackupView, ChannelTest, ConsolidationAnswer,
     ConsolidationView, CreateBackup, CreateBackupBody, CreateInstance, CreateInstanceBody,
-    ErrorBody, EventList, EventView, Health, HealthAnswer, HealthView, InstanceAnswer,
-    InstanceList, InstanceView, Link, RetentionAnswer, RetentionView, ScheduleBody, ScheduleList,
-    ScheduleView, TestAlerts, TestAlertsBody, TestList, WantedSchedule,
+    ErrorBody, EventList, EventView, FleetInstanceView, FleetList, Health, HealthAnswer,
+    HealthView, InstanceAnswer, InstanceList, InstanceView, Link, RetentionAnswer, RetentionView,
+    ScheduleBody, ScheduleList, ScheduleView, TestAlerts, TestAlertsBody, TestList, WantedSchedule,
 };
 
 pub use connection::Connection;
@@ -196,6 +196,17 @@ impl Client {
         let most = usize::try_from(limit).unwrap_or(usize::MAX);
         let mut found =
             self.first_rows(&first, most, |page: EventList| (page.events, page.links))?;
+        found.truncate(most);
+        Ok(found)
+    }
+
+    /// The instances of the devices of all fleets, or only those that are silent.
+    pub fn fleet(&self, silent: bool, limit: u32) -> Result<Vec<FleetInstanceView>, ClientError> {
+        let only = if silent { "&silent=true" } else { "" };
+        let first = format!("fleet?limit={}{only}", limit.clamp(1, 1000));
+        let most = usize::try_from(limit).unwrap_or(usize::MAX);
+        let mut found =
+            self.first_rows(&first, most, |page: FleetList| (page.fleet, page.links))?;
         found.truncate(most);
         Ok(found)
     }

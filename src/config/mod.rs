@@ -9,6 +9,7 @@ mod alerts;
 mod check;
 mod encryption;
 mod error;
+mod fleet;
 mod health;
 mod instance;
 mod keep;
@@ -35,7 +36,7 @@ pub use health::HealthConfig;
 pub use instance::InstanceConfig;
 pub use keep::KeepConfig;
 pub use keystone::KeystoneConfig;
-pub use places::{PlaceConfig, PlaceKind};
+pub use places::{PlaceConfig, PlaceKind, PlaceRole};
 pub use policy::PolicyConfig;
 pub use section::{
     AuthConfig, AuthMode, CatalogConfig, ExecutorConfig, LimitsConfig, PagingConfig, QuotaConfig,

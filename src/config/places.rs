@@ -55,6 +55,14 @@ pub struct PlaceConfig {
     pub encrypt_to: Option<Vec<String>>,
     #[serde(default)]
     pub lock: Option<String>,
+    #[serde(default, deserialize_with = "word::one")]
+    pub role: PlaceRole,
+    #[serde(default)]
+    pub refresh: Option<String>,
+    #[serde(default)]
+    pub silent_after: Option<String>,
+    #[serde(default)]
+    pub retired: Option<Vec<String>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -68,6 +76,17 @@ pub enum PlaceKind {
     Swift,
 }
 
+/// What a place is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PlaceRole {
+    /// Copies of this server's archives go there.
+    #[default]
+    Copies,
+    /// The copies of other devices are read there.
+    Reader,
+}
+
 impl PlaceKind {
     const fn name(self) -> &'static str {
         match self {
@@ -79,7 +98,7 @@ impl PlaceKind {
 }
 
 /// What is wrong with a key: its name, and the rest of the sentence.
-type Wrong = (&'static str, String);
+pub(super) type Wrong = (&'static str, String);
 
 impl PlaceConfig {
     /// The hours in which is copied there; `None`: all.
@@ -105,6 +124,7 @@ impl PlaceConfig {
             wrong.push(("name", why));
         }
         wrong.extend(self.wrong_keys());
+        wrong.extend(self.wrong_for_role());
         self.wrong_paths(data_dir, &mut wrong);
         wrong.extend(self.window().err().map(|why| ("window", why)));
         wrong.extend(self.lock().err().map(|why| ("lock", why)));
@@ -207,6 +227,12 @@ pub(super) fn problems(config: &Config) -> Vec<(String, String)> {
         lists.extend(instance.copies.as_ref().map(|copies| (key, copies)));
     }
     for (key, copies) in lists {
+        let is_fleet = |name: &&String| config.fleets().any(|it| it.name == **name);
+        for name in copies.iter().filter(is_fleet) {
+            let why =
+                format!("names {name:?}, which has role = \"reader\": nothing is copied there");
+            found.push((key.clone(), why));
+        }
         for name in copies.iter().filter(|name| !names.contains(name.as_str())) {
             let why = format!("names {name:?}, and no [[places]] has this name");
             found.push((key.clone(), why));

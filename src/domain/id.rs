@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::Timestamp;
+
 /// A text that is not a valid identifier.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{text:?} is not a valid {what}")]
@@ -114,6 +116,20 @@ impl BackupId {
     /// A new id, which sorts after those made in earlier milliseconds.
     pub fn generate() -> Self {
         Self(Uuid::now_v7())
+    }
+
+    /// The time in it, to the millisecond; `None`: it is not of the version that has one.
+    pub fn made(self) -> Option<Timestamp> {
+        let (seconds, nanos) =
+            self.0.get_timestamp().filter(|_| self.0.get_version_num() == 7)?.to_unix();
+        let micros = i64::try_from(seconds).ok()?.checked_mul(1_000_000)?;
+        Some(Timestamp::from_micros(micros.checked_add(i64::from(nanos / 1000))?))
+    }
+
+    /// What ids with earlier times sort before, and those with later ones behind.
+    pub fn at(time: Timestamp) -> Self {
+        let millis = u128::try_from(time.as_micros() / 1000).unwrap_or(0);
+        Self(Uuid::from_u128(millis.min((1 << 48) - 1) << 80))
     }
 }
 

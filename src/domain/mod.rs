@@ -12,6 +12,7 @@ mod drill;
 mod entry;
 mod event;
 mod failure;
+mod fleet;
 mod harmless;
 mod health;
 mod id;
@@ -43,6 +44,7 @@ pub use drill::{Drill, DrillFacts, DrillOutcome, NextDrill, RowsByTable, Verdict
 pub use entry::{BadPath, Entry, EntryKind, EntryPath, Extent, Stamp};
 pub use event::{Action, Actor, Event, EventHash, Origin, Outcome, Recorded};
 pub use failure::{Damage, DamageIn, Failure, FailureCode};
+pub use fleet::{FleetArchive, FleetBackup, FleetInstance, FleetReading, is_device};
 pub use harmless::{for_json, for_people, harmless};
 pub use health::{
     BadBackup, CompletedBackup, DiskRoom, DrillRun, FailedAttempt, PassedDrill, Queues,

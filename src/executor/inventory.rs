@@ -26,7 +26,16 @@ impl Inventory {
             stored.filter_map(|it| Some((it.location.backup_id()?, it))).collect();
         // Ids begin with the time.
         archives.sort_by_key(|(id, _)| std::cmp::Reverse(*id));
-        Ok(Self { place, signers, archives })
+        Ok(Self::of(place, signers, archives))
+    }
+
+    /// Of these archives, without listing the place.
+    pub(super) fn of(
+        place: Arc<dyn Place>,
+        signers: Signers,
+        archives: Vec<(BackupId, StoredArchive)>,
+    ) -> Self {
+        Self { place, signers, archives }
     }
 
     pub fn place(&self) -> &Arc<dyn Place> {

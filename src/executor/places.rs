@@ -11,7 +11,7 @@ use crate::encryption::Recipients;
 use crate::policy::Window;
 use crate::storage::{Place, PlaceList, StorageError};
 
-use super::{Context, JobError, Pace, Result};
+use super::{Context, FleetTarget, JobError, Pace, Result};
 
 /// The places of the configuration, which a reload may replace. Clones share them.
 #[derive(Debug, Clone, Default)]
@@ -19,6 +19,8 @@ pub struct Places {
     targets: Arc<RwLock<Arc<[CopyTarget]>>>,
     /// The same, for archives that are read from there.
     list: PlaceList,
+    /// Those that are only read, for what other devices have there.
+    fleets: Arc<RwLock<Arc<[FleetTarget]>>>,
 }
 
 impl Places {
@@ -36,6 +38,15 @@ impl Places {
 
     pub fn all(&self) -> Arc<[CopyTarget]> {
         Arc::clone(&self.targets.read())
+    }
+
+    /// From now on there are these fleets.
+    pub fn replace_fleets(&self, fleets: Vec<FleetTarget>) {
+        *self.fleets.write() = fleets.into();
+    }
+
+    pub fn fleets(&self) -> Arc<[FleetTarget]> {
+        Arc::clone(&self.fleets.read())
     }
 
     pub fn list(&self) -> &PlaceList {

@@ -15,7 +15,7 @@ use crate::domain::{Cancel, with_causes};
 use crate::failpoint;
 
 use super::jobs::{self, POLL};
-use super::{Context, copies, recover, scrub};
+use super::{Context, copies, fleet, recover, scrub};
 
 /// How long after the grace period a job may take to notice that it is cancelled.
 const CANCELLED_WITHIN: Duration = Duration::from_secs(10);
@@ -56,10 +56,14 @@ impl Executor {
         let dispatcher = Dispatcher::new(&shared(&context.cancel), &shared(&drills));
         let mut threads = vec![spawn("executor", move || dispatcher.work())?];
         // Also without any place: a reload may bring the first one.
-        let shared = shared(&drills);
+        let (copying, reading) = (shared(&drills), shared(&drills));
         threads.push(spawn("copies", move || {
-            lower_priority(shared.context.settings.nice);
-            copies::work(&shared.context);
+            lower_priority(copying.context.settings.nice);
+            copies::work(&copying.context);
+        })?);
+        threads.push(spawn("fleets", move || {
+            lower_priority(reading.context.settings.nice);
+            fleet::work(&reading.context);
         })?);
         Ok(Self { context: context.clone(), drills, running, threads })
     }

@@ -168,6 +168,8 @@ impl ProblemKind {
             Self::CopiesLate => "copies are missing in a place",
             Self::PlaceUnreachable => "a place for copies cannot be used",
             Self::PlaceNotConfigured => "a place with copies is not in the configuration",
+            Self::DeviceSilent => "a device of a fleet is silent",
+            Self::FleetUnread => "a fleet cannot be read",
             Self::OutOfReach => "backups lie only where they cannot be read",
             Self::RoomLow => "there is room for few more backups",
             Self::DiskFailing => "the disk reports errors",

@@ -31,8 +31,9 @@ pub use clock_jump::clock_jumped;
 pub use drills::{DrillEvery, DrillLimits, DrillPlan, oldest_proof};
 pub use full_every::{BadFullEvery, FullEvery};
 pub use health::{
-    HealthFacts, HealthLimits, InstanceHealth, SafetyState, Trend, examine, fallen_tables,
-    place_problem, removed_problem, room_problem, why_cannot_begin,
+    HealthFacts, HealthLimits, InstanceHealth, NAMED, SafetyState, Trend, examine, expected_next,
+    fallen_tables, fleet_problem, place_problem, removed_problem, room_problem, silent_problem,
+    why_cannot_begin,
 };
 pub use keys::{KeepKeys, PolicyKeys};
 pub use message::{AlertEvent, Message, Subject};

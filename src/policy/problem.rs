@@ -60,6 +60,10 @@ words! {
         PlaceUnreachable = "place_unreachable",
         /// A place was taken out of the configuration, and copies lie there.
         PlaceNotConfigured = "place_not_configured",
+        /// A device of a fleet has no new backup, although one was expected by now.
+        DeviceSilent = "device_silent",
+        /// A fleet cannot be read, or not all of it.
+        FleetUnread = "fleet_unread",
         /// Backups lie only in places that cannot be used.
         OutOfReach = "out_of_reach",
         /// The disk has room for few more backups.
@@ -83,6 +87,7 @@ impl ProblemKind {
             | Self::NoBackup
             | Self::Damaged
             | Self::OutOfReach
+            | Self::DeviceSilent
             | Self::DiskFailing
             | Self::ServerStopped => Severity::Critical,
             Self::Smaller
@@ -95,6 +100,7 @@ impl ProblemKind {
             | Self::CopiesLate
             | Self::PlaceUnreachable
             | Self::PlaceNotConfigured
+            | Self::FleetUnread
             | Self::RoomLow
             | Self::ClockJumped => Severity::Warning,
         }

@@ -67,7 +67,7 @@ pub fn own_signer(config: &Config) -> Option<PublicKey> {
 
 /// Every public key of the configuration, once.
 pub fn configured(config: &Config) -> Result<Vec<String>, EncryptionError> {
-    let of_places = config.places.iter().flat_map(|place| config.recipients_of(place));
+    let of_places = config.copy_places().flat_map(|place| config.recipients_of(place));
     let mut keys = Vec::new();
     for text in config.encryption.recipients.iter().chain(of_places) {
         let parsed = Recipients::parse(&[text])?;

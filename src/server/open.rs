@@ -92,7 +92,7 @@ pub(super) fn apply(
     replaced.wait().map_err(|error| in_catalog(config, error))?;
     catalog.await_places();
     places::set_in(catalog, config, targets).map_err(|error| in_catalog(config, error))?;
-    if !config.places.is_empty() {
+    if config.copy_places().next().is_some() {
         catalog.ask_for_copies().wait().map_err(|error| in_catalog(config, error))?;
     }
     Ok(())
@@ -162,6 +162,7 @@ fn open(
     places::set_in(&catalog, config, &targets).map_err(|error| in_catalog(config, error))?;
     let removed = catalog.removed_places().map_err(|error| in_catalog(config, error))?;
     let places = Places::new(targets);
+    places.replace_fleets(places::fleets(config)?);
     places.list().set_removed(removed.into_iter().map(|it| it.place).collect());
     let inner: Arc<dyn Storage> = Arc::<Local>::clone(&local);
     let recipients = keys::archive_recipients(config)?;

@@ -5,14 +5,14 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::catalog::{Catalog, CatalogError, ConfiguredPlace};
-use crate::config::{Config, PlaceConfig, PlaceKind};
+use crate::catalog::{Catalog, CatalogError, ConfiguredPlace, FleetRules};
+use crate::config::{Config, PlaceConfig, PlaceKind, PlaceRole};
 use crate::domain::InstanceId;
-use crate::encryption::{Identities, Recipients};
-use crate::executor::{CopyTarget, Pace};
+use crate::encryption::{Identities, Recipients, Signers};
+use crate::executor::{CopyTarget, FleetTarget, Pace};
 use crate::policy::Span;
 use crate::storage::{
-    Disk, DiskSettings, EncryptedPlace, KeySource, LocalSettings, LoginSource, Place, S3,
+    Disk, DiskSettings, EncryptedPlace, Fleet, KeySource, LocalSettings, LoginSource, Place, S3,
     S3Settings, StorageError, Swift, SwiftSettings,
 };
 
@@ -35,7 +35,7 @@ fn configured(config: &Config, targets: &[CopyTarget]) -> Vec<ConfiguredPlace> {
         keep: place.keep().ok().flatten(),
         readable: target.readable,
     };
-    config.places.iter().zip(targets).map(known).collect()
+    config.copy_places().zip(targets).map(known).collect()
 }
 
 /// Gives the catalog the places of the configuration, and each place the disk that it was at its first copy.
@@ -77,7 +77,51 @@ pub(super) fn read_with(
             lock: place.lock().ok().flatten().map(Span::duration),
         })
     };
-    config.places.iter().map(target).collect()
+    config.copy_places().map(target).collect()
+}
+
+/// The fleets of the configuration, ready to be read. Connects to nothing.
+pub fn fleets(config: &Config) -> Result<Vec<FleetTarget>, StorageError> {
+    if config.fleets().next().is_none() {
+        return Ok(Vec::new());
+    }
+    let identities = keys::available(config);
+    let signers =
+        Signers::parse(&config.encryption.signers).map_err(|source| StorageError::Encryption {
+            what: "encryption.signers of the configuration".to_owned(),
+            source,
+        })?;
+    let signers = signers.and_own(keys::own_signer(config));
+    let target = |place: &PlaceConfig| {
+        let fleet: Arc<dyn Fleet> = match place.kind {
+            PlaceKind::Disk => Arc::new(disk(place, config)?),
+            PlaceKind::S3 | PlaceKind::Swift => Arc::new(S3::new(s3_settings(place))?),
+        };
+        Ok(FleetTarget {
+            fleet,
+            identities: Arc::clone(&identities),
+            signers: signers.clone(),
+            every: place.refresh().unwrap_or(PlaceConfig::REFRESH),
+            rules: FleetRules {
+                place: place.name.clone(),
+                silent_after: place.silent_after().ok().flatten(),
+                retired: place.retired.clone().unwrap_or_default(),
+            },
+        })
+    };
+    config.fleets().map(target).collect()
+}
+
+fn disk(place: &PlaceConfig, config: &Config) -> Result<Disk, StorageError> {
+    // Nothing is copied to a fleet, so it need not be apart from what it protects.
+    let apart_from =
+        (!place.same_disk && place.role == PlaceRole::Copies).then(|| config.data_dir.clone());
+    let local = LocalSettings {
+        headroom_bytes: config.storage.headroom_bytes(),
+        ..LocalSettings::default()
+    };
+    let path = place.path.clone().unwrap_or_default();
+    Disk::new(DiskSettings { name: place.name.clone(), path, apart_from, local })
 }
 
 fn recipients(place: &PlaceConfig, config: &Config) -> Result<Option<Recipients>, StorageError> {
@@ -94,15 +138,7 @@ pub fn open(
     identities: &Arc<Identities>,
 ) -> Result<Arc<dyn Place>, StorageError> {
     let inner: Arc<dyn Place> = match place.kind {
-        PlaceKind::Disk => {
-            let apart_from = (!place.same_disk).then(|| config.data_dir.clone());
-            let local = LocalSettings {
-                headroom_bytes: config.storage.headroom_bytes(),
-                ..LocalSettings::default()
-            };
-            let path = place.path.clone().unwrap_or_default();
-            Arc::new(Disk::new(DiskSettings { name: place.name.clone(), path, apart_from, local })?)
-        }
+        PlaceKind::Disk => Arc::new(disk(place, config)?),
         PlaceKind::S3 => Arc::new(S3::new(s3_settings(place))?),
         PlaceKind::Swift => Arc::new(Swift::new(swift_settings(place))?),
     };

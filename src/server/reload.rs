@@ -27,8 +27,10 @@ pub(super) fn reload(running: &Config, context: &Context, channels: &Channels) {
     }
     let applied = alerts::channels(&config).and_then(|new| {
         let targets = places::of(&config)?;
+        let fleets = places::fleets(&config)?;
         apply(&config, context, &targets)?;
         context.places.replace(targets);
+        context.places.replace_fleets(fleets);
         settle_places(context);
         context.bell.ring();
         alerts::apply(new, &config, context, channels);

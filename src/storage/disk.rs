@@ -43,7 +43,7 @@ pub struct DiskSettings {
 
 #[derive(Debug)]
 pub struct Disk {
-    settings: DiskSettings,
+    pub(super) settings: DiskSettings,
     local: Local,
     /// Which disk it has to be.
     expected: RwLock<Option<String>>,

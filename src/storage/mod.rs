@@ -9,9 +9,11 @@
 //! the suite in `tests/rooms/storage/places.rs`.
 
 mod disk;
+mod disk_fleet;
 mod encrypted_place;
 mod encrypted_storage;
 mod error;
+mod fleet;
 mod local;
 mod place;
 mod requests;
@@ -29,6 +31,7 @@ pub use disk::{Disk, DiskSettings};
 pub use encrypted_place::EncryptedPlace;
 pub use encrypted_storage::EncryptedStorage;
 pub use error::{Result, StorageError};
+pub use fleet::{Fleet, FleetPage};
 pub use local::{
     DataDirLock, Discarded, FolderId, KnownArchives, Local, LocalSettings, OpenFile, Workspace,
 };

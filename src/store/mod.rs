@@ -12,6 +12,7 @@ mod copies;
 mod disk_reserve;
 mod error;
 mod events;
+mod fleet;
 mod health;
 mod holdings;
 mod instances;

@@ -26,6 +26,7 @@ const STEPS: &[&str] = &[
     include_str!("steps/11_holdings.sql"),
     include_str!("steps/12_changes.sql"),
     include_str!("steps/13_written.sql"),
+    include_str!("steps/14_fleet.sql"),
 ];
 
 /// The number of the current schema.

@@ -7,11 +7,12 @@ use super::backups::{
     REMOVAL_STATEMENTS, STEP_STATEMENTS,
 };
 use super::{
-    alerts, copies, events, health, holdings, instances, projects, runs, schedules, schema, tokens,
+    alerts, copies, events, fleet, health, holdings, instances, projects, runs, schedules, schema,
+    tokens,
 };
 
 /// Every statement there is, by file, with the file's own text.
-const FILES: [(&str, &[&str], &str); 17] = [
+const FILES: [(&str, &[&str], &str); 18] = [
     ("alerts", alerts::STATEMENTS, include_str!("alerts.rs")),
     ("backups", backups::STATEMENTS, include_str!("backups/mod.rs")),
     ("backups/drills", DRILL_STATEMENTS, include_str!("backups/drills.rs")),
@@ -22,6 +23,7 @@ const FILES: [(&str, &[&str], &str); 17] = [
     ("backups/steps", STEP_STATEMENTS, include_str!("backups/steps.rs")),
     ("copies", copies::STATEMENTS, include_str!("copies.rs")),
     ("events", events::STATEMENTS, include_str!("events.rs")),
+    ("fleet", fleet::STATEMENTS, include_str!("fleet.rs")),
     ("health", health::STATEMENTS, include_str!("health.rs")),
     ("holdings", holdings::STATEMENTS, include_str!("holdings.rs")),
     ("instances", instances::STATEMENTS, include_str!("instances.rs")),
@@ -33,11 +35,12 @@ const FILES: [(&str, &[&str], &str); 17] = [
 
 /// These may be read from end to end: partial indexes that hold only the rows that are wanted, what
 /// a recursive query has found, the few places, and sums.
-const SCANNED: [&str; 12] = [
+const SCANNED: [&str; 13] = [
     "SCAN alerts USING INDEX alerts_open",
     "SCAN instance_totals",
     "SCAN instance_changes",
     "SCAN holdings",
+    "SCAN fleets",
     "SCAN places",
     "SCAN place_troubles",
     "SCAN instances USING INDEX instances_counted",

@@ -13,6 +13,7 @@ mod document;
 mod envelope;
 mod error;
 mod event;
+mod fleet;
 mod health;
 mod identity;
 mod instance;
@@ -42,6 +43,7 @@ pub use datastore::{DatastoreVersion, DatastoreView};
 pub use document::{ApiVersion, Health, HealthStatus};
 pub use error::{ErrorBody, ErrorDetail};
 pub use event::{EventList, EventView};
+pub use fleet::{FleetBackupList, FleetBackupView, FleetInstanceView, FleetList};
 pub use health::{
     DiskView, FailedAttemptView, GoodBackupView, HealthView, InstanceCopiesView,
     InstanceHealthView, LastDrillView, PlaceView, ProblemView,

@@ -12,8 +12,8 @@ use crate::executor::{self, Context};
 use crate::policy::{Problem, ProblemKind};
 use crate::server::{self, ServerError};
 use crate::wire::{
-    AlertList, AlertView, BackupView, DeliveryView, EventView, HealthView, InstanceView,
-    RetentionView, ScheduleView,
+    AlertList, AlertView, BackupView, DeliveryView, EventView, FleetInstanceView, HealthView,
+    InstanceView, RetentionView, ScheduleView,
 };
 
 use super::connect::{Connected, Server, connect};
@@ -167,6 +167,18 @@ impl Origin {
         let instances = found.instances.into_iter().map(|it| (it.instance, it.health));
         Ok(HealthView::new(found.problems, found.notices, instances, found.room)
             .with_places(found.places))
+    }
+
+    /// The instances of the devices of all fleets, or only those that are silent.
+    pub(super) fn fleet(&self, silent: bool, limit: u32) -> Result<Vec<FleetInstanceView>> {
+        Ok(match &self.answers {
+            Answers::Server(server) => server.client.fleet(silent, limit)?,
+            Answers::Catalog { context, .. } => {
+                let now = context.clock.now();
+                let found = context.catalog.every_fleet_instance((0, limit), silent)?;
+                found.into_iter().map(|it| FleetInstanceView::new(it, now)).collect()
+            }
+        })
     }
 
     /// Every schedule.

@@ -17,9 +17,10 @@ pub(super) fn places(config: &Config, findings: &mut Findings) {
     // What is wrong with the catalog is said by its own check.
     let context = config.catalog_file().exists().then(|| server::open_existing(config).ok());
     let context = context.flatten();
-    for place in &config.places {
+    for place in config.copy_places() {
         look_at(config, place, context.as_ref(), findings);
     }
+    fleets(config, findings);
     for place in unread(config) {
         findings.warning(
             &format!("place {}", place.name),
@@ -40,7 +41,28 @@ fn unread(config: &Config) -> impl Iterator<Item = &PlaceConfig> {
     let targets = server::places::of(config).unwrap_or_default();
     let unreadable = targets.into_iter().filter(|it| !it.readable);
     let names: Vec<String> = unreadable.map(|it| it.place.name().to_owned()).collect();
-    config.places.iter().filter(move |it| it.keep.is_some() && names.contains(&it.name))
+    config.copy_places().filter(move |it| it.keep.is_some() && names.contains(&it.name))
+}
+
+/// Whether each fleet can be read.
+fn fleets(config: &Config, findings: &mut Findings) {
+    const UNREAD: &str = "which devices are silent is not known until this is mended";
+    let targets = match server::places::fleets(config) {
+        Ok(targets) => targets,
+        Err(error) => return findings.problem("fleet", error.to_string(), UNREAD),
+    };
+    for target in targets {
+        let check = format!("fleet {}", target.fleet.name());
+        match target.fleet.page("") {
+            Ok(page) if page.archives.is_empty() => {
+                let mend =
+                    "see whether prefix or path is the one that the folders of the devices are in";
+                findings.warning(&check, "there is no archive of any device", mend);
+            }
+            Ok(_some) => findings.ok(&check, "it can be read"),
+            Err(error) => findings.problem(&check, error.to_string(), UNREAD),
+        }
+    }
 }
 
 fn look_at(

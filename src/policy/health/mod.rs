@@ -2,6 +2,7 @@
 
 mod copies;
 mod facts;
+mod fleet;
 mod history;
 mod limits;
 mod room;
@@ -9,6 +10,7 @@ mod rules;
 
 pub use copies::{place_problem, removed_problem};
 pub use facts::HealthFacts;
+pub use fleet::{NAMED, expected_next, fleet_problem, silent_problem};
 pub use history::{Trend, fallen_tables};
 pub use limits::HealthLimits;
 pub use room::room_problem;

@@ -19,6 +19,15 @@ pub(super) struct Head {
     pub(super) locked_until: Option<Timestamp>,
 }
 
+/// Behind what a page of keys begins.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Behind<'a> {
+    /// What the page before ended with, as the store calls it.
+    Page(&'a str),
+    /// A key.
+    Key(&'a str),
+}
+
 /// Keys with their lengths, and what the next page is asked for with.
 type Page = (Vec<(String, u64)>, Option<String>);
 
@@ -67,7 +76,7 @@ impl Store {
         let prefix = self.prefix_of_archives();
         let (mut found, mut next) = (Vec::new(), None);
         loop {
-            let (page, following) = self.page(&prefix, next.as_deref(), 1000)?;
+            let (page, following) = self.page(&prefix, next.as_deref().map(Behind::Page), 1000)?;
             for (key, bytes) in page {
                 let location = key.strip_prefix(&prefix).and_then(|it| it.parse::<Location>().ok());
                 found.extend(location.map(|location| StoredArchive {
@@ -91,7 +100,12 @@ impl Store {
     }
 
     /// A page of the keys that begin so with their lengths, and what the next page is asked for with.
-    fn page(&self, prefix: &str, next: Option<&str>, most: usize) -> Result<Page> {
+    pub(super) fn page(
+        &self,
+        prefix: &str,
+        behind: Option<Behind<'_>>,
+        most: usize,
+    ) -> Result<Page> {
         let what = self.shown(prefix);
         let about = About { action: "listing", what: &what };
         let keys = self.keys()?;
@@ -99,8 +113,10 @@ impl Store {
             let mut list = self.bucket.list_objects_v2(keys.as_ref());
             list.with_prefix(prefix);
             list.with_max_keys(most);
-            if let Some(next) = next {
-                list.with_continuation_token(next);
+            match behind {
+                Some(Behind::Page(next)) => list.with_continuation_token(next),
+                Some(Behind::Key(key)) => list.with_start_after(key),
+                None => {}
             }
             list
         };

@@ -5,6 +5,7 @@
 
 mod answer;
 mod credentials;
+mod fleet;
 mod listing;
 mod lock;
 mod rules;

@@ -7,6 +7,7 @@ mod delete;
 mod drills;
 mod events;
 pub(crate) mod fixture;
+mod fleet;
 mod instances;
 mod known_facts;
 mod lists;

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use coffer::config::{Config, InstanceConfig, PlaceConfig, PlaceKind, TokenConfig, TokenDigest};
+use coffer::config::{
+    Config, InstanceConfig, PlaceConfig, PlaceKind, PlaceRole, TokenConfig, TokenDigest,
+};
 use coffer::domain::{CheckLevel, InstanceId, Role, Source, Verify};
 use coffer::encryption::NewIdentity;
 use serde_json::Value;
@@ -154,6 +156,10 @@ fn any_place() -> PlaceConfig {
         keep_deleted: false,
         encrypt_to: None,
         lock: None,
+        role: PlaceRole::Copies,
+        refresh: None,
+        silent_after: None,
+        retired: None,
     }
 }
 

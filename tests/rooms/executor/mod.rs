@@ -1,3 +1,4 @@
 //! The threads that do the work, with real places.
 
+mod fleet_simulation;
 mod network;

@@ -3,6 +3,7 @@
 mod conformance;
 mod disk;
 mod encrypted;
+mod fleet;
 mod keystone;
 mod local;
 mod memory;

@@ -285,7 +285,7 @@ const COUNTED: [(&str, &[&str]); 5] = [
 ];
 
 /// Every other table, and why no change of it can make what was read of an instance untrue.
-const NOT_COUNTED: [(&str, &str); 17] = [
+const NOT_COUNTED: [(&str, &str); 20] = [
     ("alerts", "what was said of health follows from it"),
     ("clock", "whether it jumped is read each time"),
     ("copy_parts", "how far an upload is, not whether there is a copy"),
@@ -293,6 +293,9 @@ const NOT_COUNTED: [(&str, &str); 17] = [
     ("digests", "messages that were sent"),
     ("event_chain", "what was done, by whom"),
     ("events", "what was done, by whom"),
+    ("fleet_backups", "they are of other devices"),
+    ("fleet_instances", "read each time, as they are no instances of this server"),
+    ("fleets", "read each time, as they are no instances of this server"),
     ("holdings", "triggers make it from backups, which are counted"),
     ("instance_changes", "it is the count"),
     ("instance_totals", "triggers make it from backups, which are counted"),
