@@ -1,6 +1,8 @@
 //! Runs the server: recovers, starts the workers, answers requests, shuts down cleanly.
 
 use std::sync::Arc;
+use std::sync::mpsc::channel;
+use std::thread;
 use std::time::Duration;
 
 use actix_web::rt::{System, SystemRunner};
@@ -10,6 +12,7 @@ use crate::access::SlowDown;
 use crate::api::{self, LimitSettings, Limits, State};
 use crate::config::{AuthMode, Config, LimitsConfig};
 use crate::console::{Console, ConsoleSettings};
+use crate::domain::with_causes;
 use crate::executor::{self, Context, Executor};
 use crate::keystone::Keystone;
 use crate::notify::Channels;
@@ -28,6 +31,9 @@ const REGISTRATION_WAIT: Duration = Duration::from_secs(2);
 
 /// How long the answer to a sign-in with a wrong token or password waits.
 const WRONG_SIGN_IN_WAIT: Duration = Duration::from_secs(1);
+
+/// How long a start waits until the health of the instances is read.
+const HEALTH_WAIT: Duration = Duration::from_secs(1);
 
 /// Threads of the main one for what takes longer than it may be held up.
 const BLOCKING_THREADS: usize = 2;
@@ -53,6 +59,7 @@ pub fn serve(config: &Config) -> Result<(), ServerError> {
     let channels = Arc::new(Channels::default());
     alerts::apply(new_channels, config, &context, &channels);
     let notifier = alerts::start(&context, &channels).map_err(ServerError::Run)?;
+    prepare_health(&context);
     let probe = StartupProbe::start(&context);
     // Signals are received until the jobs have ended: the first stops the server, a second one cancels the jobs.
     let mut signals = None;
@@ -95,6 +102,22 @@ fn settle(context: &Context) -> Result<(), ServerError> {
         );
     }
     Ok(())
+}
+
+/// Reads what the health of each instance depends on before anybody can ask for it and before sources are probed: of a
+/// thousand instances that takes longer than a page may. A start that has more to read does not wait for all of it.
+fn prepare_health(context: &Context) {
+    let (catalog, (reading, read)) = (Arc::clone(&context.catalog), channel::<()>());
+    let spawned = thread::Builder::new().name("health".to_owned()).spawn(move || {
+        if let Err(error) = catalog.health_of_all() {
+            log::debug!("the health of the instances is not read yet: {}", with_causes(&error));
+        }
+        drop(reading);
+    });
+    if spawned.is_ok() {
+        // Nothing is ever sent: the channel is closed, or the wait is over.
+        read.recv_timeout(HEALTH_WAIT).unwrap_or_default();
+    }
 }
 
 async fn answer(
