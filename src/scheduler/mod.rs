@@ -14,7 +14,7 @@ mod thread;
 use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::catalog::{Catalog, CatalogError, Recurring};
 use crate::domain::{Clock, InstanceId, Timestamp, with_causes};
@@ -34,11 +34,30 @@ const LONGEST_WAIT: Duration = Duration::from_secs(30);
 /// waits no longer than for these. They share a commit, so fewer would take longer for all.
 const PORTION: usize = 64;
 
+/// How long one tick goes on to look at more of them: a slow disk, or a busy machine, makes it look at fewer. The others
+/// wait for the next one, which is a moment later.
+const LONGEST_LOOK: Duration = Duration::from_millis(3);
+
 /// How often the catalog remembers what the clock shows.
 const CLOCK_NOTED: Duration = Duration::from_secs(3600);
 
 /// How often retention looks at every instance, besides after each backup.
 const SWEEP: Duration = Duration::from_secs(24 * 3600);
+
+/// When a tick happens.
+#[derive(Debug, Clone, Copy)]
+struct Moment {
+    /// By the clock that schedules follow.
+    now: Timestamp,
+    begun: Instant,
+}
+
+impl Moment {
+    /// Whether there is time to look at one more.
+    fn goes_on(self) -> bool {
+        self.begun.elapsed() < LONGEST_LOOK
+    }
+}
 
 /// Whether the archives are where they were.
 pub type StoreIsWhole = Box<dyn Fn() -> bool + Send + Sync>;
@@ -98,14 +117,15 @@ impl Scheduler {
     /// Begins what is due, asks for retention, and says when there is something again, as far as is known: at once, while
     /// it is not known whether what was begun is durable.
     pub fn tick(&mut self) -> Timestamp {
-        let now = self.clock.now();
+        let at = Moment { now: self.clock.now(), begun: Instant::now() };
+        let now = at.now;
         self.watch_clock(now);
         self.write_counted();
         self.trim_events();
         self.take_over_policies(now);
         let finished = self.catalog.take_finished();
-        let backups = self.schedules.tick(&self.catalog, now, &finished);
-        let recurring = self.begin_recurring(now, &finished);
+        let backups = self.schedules.tick(&self.catalog, at, &finished);
+        let recurring = self.begin_recurring(at, &finished);
         self.look_for_expired(now, &finished);
         let waits = !self.noting.is_empty() || !self.trimming.is_empty();
         let next = [backups, recurring, waits.then_some(now)].into_iter().flatten().min();
@@ -199,13 +219,9 @@ impl Scheduler {
     }
 
     /// Begins drills and restores into staging, and says when the next one is due.
-    fn begin_recurring(
-        &mut self,
-        now: Timestamp,
-        finished: &HashSet<InstanceId>,
-    ) -> Option<Timestamp> {
+    fn begin_recurring(&mut self, at: Moment, finished: &HashSet<InstanceId>) -> Option<Timestamp> {
         let catalog = &self.catalog;
-        self.recurrences.iter_mut().filter_map(|it| it.tick(catalog, now, finished)).min()
+        self.recurrences.iter_mut().filter_map(|it| it.tick(catalog, at, finished)).min()
     }
 
     /// Every instance once a day, and each after a backup of it ended. Retention waits until a jump is noted: that is what

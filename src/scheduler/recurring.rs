@@ -7,8 +7,8 @@ use crate::catalog::{Catalog, CatalogError, Recurring, RecurringLook};
 use crate::domain::{InstanceId, Timestamp, with_causes};
 use crate::policy::oldest_proof;
 
-use super::PORTION;
 use super::handed::Handed;
+use super::{Moment, PORTION};
 
 /// When that is looked at again which could not be read or begun.
 const LATER: Duration = Duration::from_secs(30);
@@ -47,19 +47,25 @@ impl Recurrence {
     pub(super) fn tick(
         &mut self,
         catalog: &Catalog,
-        now: Timestamp,
+        at: Moment,
         finished: &HashSet<InstanceId>,
     ) -> Option<Timestamp> {
+        let now = at.now;
         for (id, answer) in self.begun.answered() {
             self.looks.insert(id, or_later(self.kind, id, answer, now));
         }
         self.look_after_backups(now, finished);
         self.look_after_runs(catalog, now);
-        for id in self.first_due(now) {
+        // One of them at least, so that all have their turn.
+        for (number, id) in self.first_due(now).into_iter().enumerate() {
+            if number > 0 && !at.goes_on() {
+                break;
+            }
             let look = or_later(self.kind, id, catalog.look_at_recurring(self.kind, id), now);
             self.looks.insert(id, look);
         }
-        if self.begun.is_empty() {
+        // Only of all that are due it is known which proof is the oldest.
+        if self.begun.is_empty() && self.first_due(now).is_empty() {
             self.begin(catalog);
         }
         if !self.begun.is_empty() {

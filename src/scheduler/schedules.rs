@@ -6,7 +6,7 @@ use crate::catalog::{Catalog, Look};
 use crate::domain::{InstanceId, Timestamp, with_causes};
 
 use super::handed::Handed;
-use super::{LONGEST_WAIT, PORTION};
+use super::{LONGEST_WAIT, Moment, PORTION};
 
 /// When to look at the schedule of each instance.
 #[derive(Debug, Default)]
@@ -36,14 +36,15 @@ impl Schedules {
     pub(super) fn tick(
         &mut self,
         catalog: &Catalog,
-        now: Timestamp,
+        at: Moment,
         finished: &HashSet<InstanceId>,
     ) -> Option<Timestamp> {
+        let now = at.now;
         // First what was begun: the backups that have ended are among those.
         self.take_begun(now);
         self.look_after_backups(now, finished);
         if self.begun.is_empty() {
-            self.begin_due(catalog, now);
+            self.begin_due(catalog, at);
         }
         if !self.begun.is_empty() {
             return Some(now);
@@ -65,8 +66,12 @@ impl Schedules {
         }
     }
 
-    fn begin_due(&mut self, catalog: &Catalog, now: Timestamp) {
-        for id in self.first_due(now) {
+    /// One of them at least, so that all have their turn.
+    fn begin_due(&mut self, catalog: &Catalog, at: Moment) {
+        for (number, id) in self.first_due(at.now).into_iter().enumerate() {
+            if number > 0 && !at.goes_on() {
+                break;
+            }
             match catalog.look_at_schedule(id) {
                 Ok(Some(next)) => {
                     self.looks.insert(id, next);
@@ -74,7 +79,7 @@ impl Schedules {
                 Ok(None) => self.begun.push(id, catalog.advance_schedule(id)),
                 Err(error) => {
                     log::error!("the schedule of instance {id}: {}", with_causes(&error));
-                    self.looks.insert(id, Look::At(now.plus(LONGEST_WAIT)));
+                    self.looks.insert(id, Look::At(at.now.plus(LONGEST_WAIT)));
                 }
             }
         }

@@ -30,14 +30,14 @@ const INSTANCES: u64 = 1000;
 /// How often each question is asked of a server in a round.
 const REQUESTS: u64 = 5;
 
-/// How long the server's processor time is counted while it has nothing to do.
-const IDLE: Duration = Duration::from_secs(5);
+/// How long the server's processor time is counted.
+const COUNTED: Duration = Duration::from_secs(5);
 
 /// Ticks with nothing due, a second apart.
 const IDLE_TICKS: i64 = 1000;
 
-/// Ticks in which a thousand backups begin.
-const PORTIONS: usize = 16;
+/// How many of the longest ticks are shown: in so many, or more, a thousand backups begin.
+const LONGEST: usize = 16;
 
 /// The scheduler's shortest wait between two ticks.
 const WAIT: Duration = Duration::from_millis(10);
@@ -118,7 +118,7 @@ fn prepare(folder: &Path, program: &Program, each: u64) -> Outcome<PathBuf> {
 }
 
 fn questions(program: &Program, config: &Path, many: &str, results: &mut Results) -> Outcome<()> {
-    let server = Server::start(program, config)?;
+    let server = Server::start_as_packaged(program, config)?;
     let mut add = |what: &str, unit, figure| {
         results.figure(&format!("scheduler: {what}, {many}"), program.name, unit, figure);
     };
@@ -135,9 +135,9 @@ fn questions(program: &Program, config: &Path, many: &str, results: &mut Results
         add("coffer status", "ms", status(program, config)?);
     }
     let before = cpu_of(server.pid())?;
-    park_timeout(IDLE);
-    let idle = (cpu_of(server.pid())? - before) * 1000.0 / IDLE.as_secs_f64();
-    add("processor time of an idle server in a second", "ms", idle);
+    park_timeout(COUNTED);
+    let own = (cpu_of(server.pid())? - before) * 1000.0 / COUNTED.as_secs_f64();
+    add("processor time in a second after the start, while retention looks at all", "ms", own);
     add("peak RSS", "MiB", memory_of(server.pid(), "VmHWM:")?);
     add("RSS without the program's own file", "MiB", memory_of(server.pid(), "RssAnon:")?);
     server.stop()?;
@@ -263,9 +263,9 @@ fn ticks(catalog: &Path, many: &str, results: &mut Results) -> Outcome<()> {
     }
     // Most ticks only find that what was begun is not committed yet.
     due.wall.sort_by(f64::total_cmp);
-    let begins = due.wall.len().saturating_sub(PORTIONS);
+    let begins = due.wall.len().saturating_sub(LONGEST);
     for wall in due.wall.iter().skip(begins) {
-        let row = format!("scheduler: a tick that begins 64 backups: by the wall, {many}");
+        let row = format!("scheduler: the longest ticks with all due: by the wall, {many}");
         results.figure(&row, COFFER, "ms", *wall);
     }
     due.report("with all due and retention at work", many, results)?;

@@ -111,7 +111,8 @@ fn many_restores_into_staging_that_are_due_at_once_all_begin_and_none_twice() {
     let mut begun = 0;
     while house.scheduler.tick() <= five {
         let now = open(&house);
-        assert!(now - begun <= 64, "from {begun} to {now} in one tick");
+        // The portion before may have been committed just after it was counted.
+        assert!(now - begun <= 2 * 64, "from {begun} to {now} in one tick");
         begun = now;
     }
     assert_eq!(open(&house), ids.len());

@@ -6,6 +6,7 @@ use coffer::domain::{
 };
 use coffer::policy::{DrillLimits, DrillPlan};
 
+use super::many::insert_backups;
 use super::*;
 use crate::catalog::fixture::{admin, new_backup};
 
@@ -185,4 +186,27 @@ fn an_instance_that_is_only_drilled_by_a_schedule_is_listed_with_the_time_of_its
     assert_eq!(listed.proof.next_drill, Some(five(0)));
     house.catalog.set_policies(HashMap::from([(shop_id(), Policy { timetable: None, ..daily() })]));
     assert_eq!(house.catalog.every_schedule().unwrap(), []);
+}
+
+#[test]
+fn of_more_than_one_tick_looks_at_the_oldest_proof_comes_first() {
+    let mut house = House::new(daily());
+    let instances: Vec<Instance> =
+        (0..40).map(|number| configured("a", &format!("instance {number}"))).collect();
+    // The scheduler goes by the ids where all else is equal.
+    let last = instances.iter().map(|it| it.id).max().unwrap();
+    let ids: Vec<InstanceId> = instances.iter().map(|it| it.id).collect();
+    house.catalog.sync_instances(instances).wait().unwrap();
+    insert_backups(&house, 1);
+    let db = rusqlite::Connection::open(house.folder.path().join("catalog.db")).unwrap();
+    let drilled = "INSERT INTO runs (id, kind, project, instance, backup, asked, begun, ended, result, numbers)
+         SELECT id, 'drill', 'a', instance, id, 1, 1, ?1, 'done', '{}' FROM backups WHERE instance <> ?2";
+    let ended = START.minus(minutes(30)).as_micros();
+    assert!(db.execute(drilled, (ended, last.to_string())).unwrap() >= 39);
+    let policy = |id| Policy { timetable: None, ..drilled_by(id) };
+    house.catalog.set_policies(ids.into_iter().map(|id| (id, policy(id))).collect());
+    assert_eq!(house.drill_at(five(0).minus(minutes(1))), None);
+    let first = house.drill_at(five(0)).unwrap();
+    let of = house.catalog.find(first.id).unwrap().instance;
+    assert_eq!(of, Some(last), "it was never drilled");
 }

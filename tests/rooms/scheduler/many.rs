@@ -34,7 +34,8 @@ fn a_thousand_instances_that_are_due_at_once_all_begin_and_none_twice() {
     loop {
         let next = house.scheduler.tick();
         let now = waiting(&house.catalog);
-        assert!(now - begun <= PORTION, "from {begun} to {now} in one tick");
+        // The portion before may have been committed just after it was counted.
+        assert!(now - begun <= 2 * PORTION, "from {begun} to {now} in one tick");
         begun = now;
         if next > half_past_two(0) {
             break;
@@ -132,8 +133,8 @@ fn a_tick_over_a_million_backups_takes_less_than_five_milliseconds_and_health_le
     assert!(health < Duration::from_millis(300), "health: {health:?}");
 }
 
-/// How long ticks took until all that was due has begun: the median of those that began something, and a line about all
-/// of them. Most only find that what was begun is not committed yet.
+/// How long ticks took until all that was due has begun: the median of the longest, which began something, and a line
+/// about all of them. Most only find that what was begun is not committed yet.
 fn ticks_at(house: &mut House, now: Timestamp) -> (Duration, String) {
     house.set(now);
     let (begun, mut took) = (Instant::now(), Vec::new());
@@ -151,7 +152,7 @@ fn ticks_at(house: &mut House, now: Timestamp) -> (Duration, String) {
     let (_, shown) = in_short(&mut took);
     let longest = &took[count.saturating_sub(INSTANCES.div_ceil(PORTION))..];
     let median = longest[longest.len() / 2];
-    (median, format!("{count} ticks in {all:?}: {shown}; of those that began something {median:?}"))
+    (median, format!("{count} ticks in {all:?}: {shown}; of the longest {median:?}"))
 }
 
 /// The limit is that of an optimised build, as above.
