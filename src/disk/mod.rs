@@ -29,10 +29,10 @@ pub fn free_bytes(filesystem: &StatVfs) -> u64 {
 
 /// The mount that a file is in. Nothing can be renamed from one to another, even if both show the same filesystem.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Mount {
-    device: u64,
-    /// Kernels before 5.8 do not say it.
-    id: Option<u64>,
+pub enum Mount {
+    Number(u64),
+    /// Kernels before 5.8 say only this. Of an overlay it is not the same for a folder and for a file in it.
+    Device(u64),
 }
 
 impl Mount {
@@ -51,11 +51,17 @@ impl Mount {
         Self::find(file, Path::new(""), AtFlags::EMPTY_PATH)
     }
 
+    /// Whether the two are not one mount, for certain.
+    pub const fn is_other(self, than: Self) -> bool {
+        matches!((self, than), (Self::Number(one), Self::Number(other)) if one != other)
+    }
+
     fn find(folder: impl AsFd, path: &Path, flags: AtFlags) -> io::Result<Self> {
         let found = statx(folder, path, flags, StatxFlags::MNT_ID)?;
-        let device = makedev(found.stx_dev_major, found.stx_dev_minor);
-        let says_id = StatxFlags::from_bits_retain(found.stx_mask).contains(StatxFlags::MNT_ID);
-        Ok(Self { device, id: says_id.then_some(found.stx_mnt_id) })
+        if StatxFlags::from_bits_retain(found.stx_mask).contains(StatxFlags::MNT_ID) {
+            return Ok(Self::Number(found.stx_mnt_id));
+        }
+        Ok(Self::Device(makedev(found.stx_dev_major, found.stx_dev_minor)))
     }
 }
 

@@ -64,7 +64,7 @@ impl Place {
                 "is not a regular file"
             } else if found.nlink() > 1 && !may_be_linked {
                 "has another name, under which it would be changed, too"
-            } else if !is_in_mount_of_folder(&path) {
+            } else if is_mounted(&path) {
                 "is mounted there, and what is mounted would be changed"
             } else {
                 continue;
@@ -97,9 +97,10 @@ impl Place {
     }
 }
 
-fn is_in_mount_of_folder(path: &Path) -> bool {
-    let folder = path.parent().map(Mount::of);
-    folder.is_none_or(|folder| folder.is_ok_and(|it| Mount::of(path).is_ok_and(|own| own == it)))
+/// Whether the file is a mount of its own, for certain.
+fn is_mounted(path: &Path) -> bool {
+    let folder = path.parent().and_then(|folder| Mount::of(folder).ok());
+    folder.zip(Mount::of(path).ok()).is_some_and(|(folder, own)| own.is_other(folder))
 }
 
 pub(super) fn unreachable(path: &Path, source: io::Error) -> StoreError {
