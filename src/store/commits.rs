@@ -7,7 +7,7 @@ use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
 use parking_lot::Mutex;
-use rusqlite::{Connection, OptionalExtension as _};
+use rusqlite::{Connection, OptionalExtension as _, Row};
 
 use super::place::{Place, unreachable};
 use super::{Result, StoreError};
@@ -42,13 +42,17 @@ pub(super) fn count(db: &Connection) -> rusqlite::Result<i64> {
 
 /// The mark, or `None` in a catalog of before there was one.
 fn mark(db: &Connection) -> rusqlite::Result<Option<Mark>> {
-    let has_one = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'written'";
-    if db.prepare_cached(has_one)?.query_row([], |row| row.get::<_, i64>(0))? == 0 {
-        return Ok(None);
-    }
-    let mut statement = db.prepare_cached("SELECT catalog, commits FROM written")?;
-    let read = |row: &rusqlite::Row<'_>| Ok(Mark { catalog: row.get(0)?, commits: row.get(1)? });
+    let mut statement = match db.prepare_cached("SELECT catalog, commits FROM written") {
+        Err(_no_table) if !has_mark(db)? => return Ok(None),
+        prepared => prepared?,
+    };
+    let read = |row: &Row<'_>| Ok(Mark { catalog: row.get(0)?, commits: row.get(1)? });
     statement.query_row([], read).optional()
+}
+
+fn has_mark(db: &Connection) -> rusqlite::Result<bool> {
+    let tables = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'written'";
+    Ok(db.query_row(tables, [], |row| row.get::<_, i64>(0))? > 0)
 }
 
 /// Reads the mark again and again, each time from the disk.
