@@ -8,8 +8,8 @@ const ARCHIVES: &str = "archives";
 /// The longest name of a device.
 const LONGEST_DEVICE: usize = 64;
 
-/// The archive of a device, by its name alone: `<device>/archives/<project>/[<container>/]<instance>/<id>…`. What a name
-/// says nobody has proven.
+/// The archive of a device, by its name alone: `<device>/archives/<project>/[<container>/]<instance>/<id>…`. A name
+/// proves nothing of what it says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FleetArchive {
     pub device: String,

@@ -14,7 +14,7 @@ pub(super) struct Schedules {
     looks: BTreeMap<InstanceId, Look>,
     /// When all whose backup runs were checked.
     looked: Option<Timestamp>,
-    /// Those for which something was due. They share a commit, and until it is made no others are looked at.
+    /// Those for which something was due. They share a commit, and until it is made no others are checked.
     begun: Handed<InstanceId, Look>,
 }
 

@@ -1,7 +1,7 @@
 //! Sources that the service of systemd does not see: its unit gives it other mounts than a shell has. Needs root, as
 //! mounting does.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
 use rusqlite::Connection;
@@ -19,7 +19,7 @@ fn in_other_mounts(script: &str, config: &Path) -> Command {
     command
 }
 
-fn configuration(folder: &Path, engine: &str, path: &Path) -> std::path::PathBuf {
+fn configuration(folder: &Path, engine: &str, path: &Path) -> PathBuf {
     let config = folder.join("coffer.toml");
     let data = folder.join("data");
     write_file(
@@ -83,18 +83,26 @@ fn serve(script: &str, config: &Path) -> Server {
     server
 }
 
-#[test]
-fn a_source_that_only_the_shell_sees_is_a_problem_while_the_service_runs() {
-    let folder = tempfile::Builder::new().tempdir_in("/var/tmp").unwrap();
-    let source = folder.path().join("source");
+/// A folder `source` with a database in it.
+fn shop_in(folder: &Path) -> PathBuf {
+    let source = folder.join("source");
     std::fs::create_dir(&source).unwrap();
     let database = source.join("shop.db");
     Connection::open(&database).unwrap().execute_batch("CREATE TABLE item(name)").unwrap();
+    database
+}
+
+fn problems_of(config: &Path) -> String {
+    let mut doctor = Command::new(env!("CARGO_BIN_EXE_coffer"));
+    problems(&doctor.args(["doctor", "--json", "--config"]).arg(config).output().unwrap())
+}
+
+#[test]
+fn a_source_that_only_the_shell_sees_is_a_problem_while_the_service_runs() {
+    let folder = tempfile::Builder::new().tempdir_in("/var/tmp").unwrap();
+    let database = shop_in(folder.path());
     let config = configuration(folder.path(), "sqlite", &database);
-    let doctor = || {
-        let mut doctor = Command::new(env!("CARGO_BIN_EXE_coffer"));
-        problems(&doctor.args(["doctor", "--json", "--config"]).arg(&config).output().unwrap())
-    };
+    let doctor = || problems_of(&config);
     assert_eq!(doctor(), "", "no server runs");
     let server = serve("exec \"$0\" serve --config \"$1\"", &config);
     assert_eq!(doctor(), "", "it sees the source");
@@ -110,15 +118,13 @@ fn a_source_that_only_the_shell_sees_is_a_problem_while_the_service_runs() {
 #[test]
 fn a_source_that_root_reads_and_the_user_of_the_service_does_not_is_a_problem_while_it_runs() {
     let folder = tempfile::Builder::new().tempdir_in("/var/tmp").unwrap();
-    let source = folder.path().join("source");
-    std::fs::create_dir(&source).unwrap();
-    let database = source.join("shop.db");
-    Connection::open(&database).unwrap().execute_batch("CREATE TABLE item(name)").unwrap();
+    let database = shop_in(folder.path());
     let config = configuration(folder.path(), "sqlite", &database);
     let run = |program: &str, arguments: &[&str]| {
         assert!(Command::new(program).args(arguments).status().unwrap().success());
     };
-    let [folder_name, source_name] = [folder.path(), &source].map(|it| it.to_str().unwrap());
+    let [folder_name, source_name] =
+        [folder.path(), database.parent().unwrap()].map(|it| it.to_str().unwrap());
     run("chown", &["-R", "4242:4243", folder_name]);
     run("chmod", &["755", folder_name]);
     run("chown", &["-R", "root:4244", source_name]);
@@ -129,8 +135,7 @@ fn a_source_that_root_reads_and_the_user_of_the_service_does_not_is_a_problem_wh
             "exec 9<\"$0\"; exec setpriv --reuid 4242 --regid 4243 {groups} /proc/self/fd/9 serve --config \"$1\""
         );
         let _server = serve(&script, &config);
-        let mut doctor = Command::new(env!("CARGO_BIN_EXE_coffer"));
-        problems(&doctor.args(["doctor", "--json", "--config"]).arg(&config).output().unwrap())
+        problems_of(&config)
     };
     let found = found_by_doctor("--clear-groups");
     for part in ["as user 4242, may not read it", "SupplementaryGroups=GROUP", "u:4242:rX"] {

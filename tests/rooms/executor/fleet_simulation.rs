@@ -127,6 +127,17 @@ fn counted(context: &Context) -> Vec<u32> {
     found.into_iter().map(|it| it.backups).collect()
 }
 
+fn target(names: &Arc<Names>) -> FleetTarget {
+    let rules = FleetRules { place: "all".to_owned(), silent_after: None, retired: Vec::new() };
+    FleetTarget {
+        fleet: Arc::<Names>::clone(names),
+        identities: Arc::<Identities>::default(),
+        signers: Signers::default(),
+        every: Duration::from_secs(3600),
+        rules,
+    }
+}
+
 #[test]
 fn a_refresh_reads_what_is_new_and_its_price_is_known() {
     let (devices, days) =
@@ -140,14 +151,7 @@ fn a_refresh_reads_what_is_new_and_its_price_is_known() {
         days: Mutex::new(vec![days; usize::try_from(devices).unwrap()]),
         requests: Mutex::default(),
     });
-    let rules = FleetRules { place: "all".to_owned(), silent_after: None, retired: Vec::new() };
-    let target = FleetTarget {
-        fleet: Arc::<Names>::clone(&names),
-        identities: Arc::<Identities>::default(),
-        signers: Signers::default(),
-        every: Duration::from_secs(3600),
-        rules,
-    };
+    let target = target(&names);
     let archives = devices * days;
     let before = peak_mib();
     let began = Instant::now();
@@ -199,14 +203,7 @@ fn what_is_gone_is_forgotten_and_a_place_that_is_suddenly_empty_is_not_believed(
         days: Mutex::new(vec![4; 3]),
         requests: Mutex::default(),
     });
-    let rules = FleetRules { place: "all".to_owned(), silent_after: None, retired: Vec::new() };
-    let target = FleetTarget {
-        fleet: Arc::<Names>::clone(&names),
-        identities: Arc::<Identities>::default(),
-        signers: Signers::default(),
-        every: Duration::from_secs(3600),
-        rules,
-    };
+    let target = target(&names);
     read_fleet(&context, &target, true).unwrap();
     *names.days.lock() = vec![2, 4, 4];
     read_fleet(&context, &target, false).unwrap();

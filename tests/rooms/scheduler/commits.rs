@@ -116,7 +116,7 @@ fn many_restores_into_staging_that_are_due_at_once_all_begin_and_none_twice() {
         begun = now;
     }
     assert_eq!(open(&house), ids.len());
-    // One of them ends, and only that is looked at again: it is done for today.
+    // One of them ends, and only that is checked again: it is done for today.
     let Some(Job::Stage(job)) = house.catalog.claim(Lane::Drills).unwrap() else { panic!() };
     let end = RunEnd::new(five, RunResult::Done);
     house.catalog.end_staging(job.id, end).wait().unwrap();
