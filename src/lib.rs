@@ -76,7 +76,8 @@
 //! * **A channel for alerts**: its key in `src/config/alerts.rs`, what it is sent in `src/notify/request.rs` or a file beside
 //!   it, and a line in `src/server/alerts.rs`. Its test in `tests/rooms/notify/channels.rs` has a real receiver.
 //! * **A route**: a handler with its `#[utoipa::path]` in the file of its resource in `src/api/`, listed in that file's
-//!   `routes()`, and the types of its bodies in `src/wire/`. `/openapi.json` is made from them.
+//!   `routes()`, and the types of its bodies in `src/wire/`. `/openapi.json` is made from them by
+//!   `COFFER_WRITE_OPENAPI=1 cargo test --lib api::openapi`; without the variable this test holds it to them.
 //! * **A page of the console**: its `Route` in `src/console/route.rs`, its file beside it, and its test in
 //!   `tests/api/console/`.
 //! * **A test** of one type stands beside it, in `mod tests` of its file. What uses a room only through its public

@@ -4,7 +4,8 @@
 //! `extract::caller` (who asks, and may they use this project), then its handler.
 //!
 //! A route is a handler with its `#[utoipa::path]`, listed in `routes()` of its file, and the types of
-//! its bodies in `wire`. `/openapi.json` is made from the same lists.
+//! its bodies in `wire`. `/openapi.json` is made from the same lists, by a test that
+//! writes or checks `openapi/openapi.json`: the program holds the file, and not what makes it.
 
 mod actions;
 mod alerts;

@@ -4,6 +4,7 @@ use actix_web::http::Method;
 use actix_web::{FromRequest, Handler, Resource, Responder, Route, web};
 use utoipa::__dev::SchemaReferences;
 use utoipa::openapi::path::HttpMethod;
+#[cfg(test)]
 use utoipa::openapi::{self, RefOr, Schema};
 
 use super::error::ApiError;
@@ -12,9 +13,11 @@ use super::error::ApiError;
 pub(super) struct Operation {
     pub(super) method: HttpMethod,
     pub(super) path: String,
-    /// Makes its documentation, which is only needed when somebody asks for that.
+    /// Makes its documentation, for the file of the document.
+    #[cfg(test)]
     pub(super) document: fn() -> openapi::path::Operation,
     /// Adds the schemas that the documentation refers to, by name.
+    #[cfg(test)]
     pub(super) add_schemas: fn(&mut Vec<(String, RefOr<Schema>)>),
     route: Route,
 }
@@ -43,7 +46,9 @@ impl Operation {
             route: web::method(to_actix(&method)).to(handler),
             method,
             path: P::path(),
+            #[cfg(test)]
             document: P::operation,
+            #[cfg(test)]
             add_schemas: P::schemas,
         }
     }
