@@ -66,6 +66,8 @@ mod mounts;
 mod next_steps;
 #[path = "program/old_versions/mod.rs"]
 mod old_versions;
+#[path = "program/owners.rs"]
+mod owners;
 #[path = "program/places.rs"]
 mod places;
 #[path = "program/planted_links.rs"]

@@ -1,4 +1,4 @@
-//! `coffer catalog rebuild` and `coffer catalog accept-loss`.
+//! `coffer catalog rebuild`, `coffer catalog accept-loss` and `coffer catalog take-over`.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -29,6 +29,8 @@ enum CatalogCommand {
     Rebuild(RebuildArgs),
     /// Say that archives which are missing now are lost for good, so that Coffer works on without them.
     AcceptLoss(AcceptArgs),
+    /// Say that this data directory continues another one, which is gone for good and copied to a place until now.
+    TakeOver(TakeOverArgs),
 }
 
 #[derive(Debug, Args)]
@@ -53,6 +55,15 @@ struct AcceptArgs {
 }
 
 #[derive(Debug, Args)]
+struct TakeOverArgs {
+    /// The place, by its name in the configuration.
+    #[arg(long, value_name = "PLACE")]
+    place: String,
+    #[command(flatten)]
+    report: ReportArgs,
+}
+
+#[derive(Debug, Args)]
 struct ReportArgs {
     /// Report as JSON.
     #[arg(long)]
@@ -65,7 +76,25 @@ pub(super) fn run(args: &CatalogArgs) -> Result<()> {
     match &args.command {
         CatalogCommand::Rebuild(args) => rebuild(args),
         CatalogCommand::AcceptLoss(args) => accept_loss(args),
+        CatalogCommand::TakeOver(args) => take_over(args),
     }
+}
+
+fn take_over(args: &TakeOverArgs) -> Result<()> {
+    let context = server::open_existing(&args.report.with.load()?)?;
+    let (place, before) = (&args.place, executor::take_over(&context, &args.place)?);
+    if args.report.json {
+        terminal::say_json(&json!({"place": place, "belonged_to": before}));
+        return Ok(());
+    }
+    terminal::say(match before {
+        Some(other) => format!(
+            "The place {place} was that of the data directory {other}, and is that of this one now. Copies go on by \
+             themselves. If the other one still runs, it is refused there from now on."
+        ),
+        None => format!("No other data directory copies to {place}: nothing is changed."),
+    });
+    Ok(())
 }
 
 fn accept_loss(args: &AcceptArgs) -> Result<()> {

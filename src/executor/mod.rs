@@ -58,7 +58,8 @@ pub use in_place::{InPlacePlan, restore_in_place};
 pub use inventory::Inventory;
 pub use pace::Pace;
 pub use places::{
-    CopyTarget, Places, accept_loss as accept_loss_of_place, look_at_disks, settle as settle_places,
+    CopyTarget, Places, accept_loss as accept_loss_of_place, look_at_disks,
+    settle as settle_places, take_over,
 };
 pub use presence::{accept_loss, note_room, why_archives_missing};
 pub use proof::{record as record_proof, record_pin};

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use parking_lot::RwLock;
+use uuid::Uuid;
 
 use crate::domain::{BackupId, Timestamp, with_causes};
 use crate::encryption::Recipients;
@@ -149,6 +150,23 @@ pub fn accept_loss(context: &Context, name: &str) -> Result<Vec<BackupId>> {
         }
     }
     Ok(context.catalog.accept_loss_of(name).wait()?)
+}
+
+/// A person says that this data directory continues the one that copied to a place until now. Returns which one that was;
+/// `None`: it is this one, or none, and nothing is changed.
+pub fn take_over(context: &Context, name: &str) -> Result<Option<Uuid>> {
+    let targets = context.places.all();
+    let Some(target) = targets.iter().find(|it| it.place.name() == name) else {
+        let names = targets.iter().map(|it| it.place.name()).collect::<Vec<_>>().join(", ");
+        let what = format!("a place named {name:?} in the configuration (there are: {names})");
+        return Err(StorageError::NotFound { what }.into());
+    };
+    let (place, own) = (&*target.place, context.local.make_data_id()?);
+    let other = place.owner()?.filter(|other| *other != own);
+    if other.is_some() {
+        place.take_over(own)?;
+    }
+    Ok(other)
 }
 
 /// Takes over what is known of this place under a name that is not in the configuration any more.

@@ -75,20 +75,17 @@ impl Disk {
         Ok(())
     }
 
-    /// The error for a place that another data directory copies to.
-    pub fn of_another(path: &Path, own: Uuid, other: Uuid) -> StorageError {
-        StorageError::Untrusted {
-            what: path.display().to_string(),
-            why: format!(
-                "is where the data directory {other} keeps its copies, and this one is {own}: two in one folder would remove \
-                 what the other one sends"
-            ),
-            mend: format!(
-                "set path in its [[places]] to a folder of its own; or, if the other one is gone for good and this one \
-                 continues it: rm '{}'",
-                path.join("owner.id").display()
-            ),
+    /// Fails unless copies may be made here at all.
+    fn require_no_data_dir(&self) -> Result<()> {
+        self.require_expected()?;
+        let path = &self.settings.path;
+        if path.join("catalog.db").exists() {
+            let what = path.display().to_string();
+            let why = "is a data directory, and no place for copies".to_owned();
+            let mend = "set path in its [[places]] to a folder of its own".to_owned();
+            return Err(StorageError::Untrusted { what, why, mend });
         }
+        Ok(())
     }
 
     /// Fails if this is not the disk that it has to be.
@@ -232,18 +229,22 @@ impl Place for Disk {
     }
 
     fn claim(&self, owner: Uuid) -> Result<()> {
-        self.require_expected()?;
-        let path = &self.settings.path;
-        let what = path.display().to_string();
-        if path.join("catalog.db").exists() {
-            let why = "is a data directory, and no place for copies".to_owned();
-            let mend = "set path in its [[places]] to a folder of its own".to_owned();
-            return Err(StorageError::Untrusted { what, why, mend });
-        }
+        self.require_no_data_dir()?;
         match self.local.make_owner_id(owner)? {
             known if known == owner => Ok(()),
-            other => Err(Self::of_another(path, owner, other)),
+            other => Err(StorageError::OfAnother {
+                what: self.settings.path.display().to_string(),
+                key: "path",
+                name: self.settings.name.clone(),
+                own: owner,
+                other,
+            }),
         }
+    }
+
+    fn take_over(&self, owner: Uuid) -> Result<()> {
+        self.require_no_data_dir()?;
+        self.local.replace_owner_id(owner)
     }
 
     fn identity(&self) -> Result<Option<String>> {

@@ -145,6 +145,10 @@ impl Place for EncryptedPlace {
         self.inner.claim(owner)
     }
 
+    fn take_over(&self, owner: Uuid) -> Result<()> {
+        self.inner.take_over(owner)
+    }
+
     fn identity(&self) -> Result<Option<String>> {
         self.inner.identity()
     }

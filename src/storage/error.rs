@@ -3,6 +3,8 @@
 use std::io;
 use std::path::Path;
 
+use uuid::Uuid;
+
 use crate::domain::BadLocation;
 use crate::encryption::EncryptionError;
 
@@ -35,6 +37,13 @@ pub enum StorageError {
     /// It is a link, somebody else's, or open to others. `mend` is a command that puts it right.
     #[error("{what} {why}; as root or its owner: {mend}")]
     Untrusted { what: String, why: String, mend: String },
+    /// Another data directory copies to this place.
+    #[error(
+        "{what} is where the data directory {other} keeps its copies, and this one is {own}: two in one place would take \
+         the copies of the other one for their own and remove them; set {key} in its [[places]] to one of its own; or, if \
+         the other one is gone for good and this one continues it: coffer catalog take-over --place {name}"
+    )]
+    OfAnother { what: String, key: &'static str, name: String, own: Uuid, other: Uuid },
     /// A store refused it. The text says what to do.
     #[error("{action} {what}: {refusal}")]
     Refused { action: &'static str, what: String, refusal: Refusal },
@@ -84,7 +93,10 @@ impl StorageError {
     /// Whether this is about a place as a whole: nothing else can be done there either for now.
     pub fn is_about_place(&self) -> bool {
         match self {
-            Self::NotInPlace { .. } | Self::Unreachable { .. } | Self::Untrusted { .. } => true,
+            Self::NotInPlace { .. }
+            | Self::Unreachable { .. }
+            | Self::Untrusted { .. }
+            | Self::OfAnother { .. } => true,
             Self::Refused { refusal, .. } => refusal.is_about_store(),
             other => other.is_full(),
         }

@@ -15,6 +15,7 @@ mod encrypted_storage;
 mod error;
 mod fleet;
 mod local;
+mod owner;
 mod place;
 mod requests;
 mod s3;

@@ -87,15 +87,15 @@ pub trait Place: Send + Sync + Debug {
     /// not missing.
     fn expect(&self, _identity: &str) {}
 
-    /// Which data directory copies to it, where that is known.
-    fn owner(&self) -> Result<Option<Uuid>> {
-        Ok(None)
-    }
+    /// Which data directory copies to it; `None`: none has yet.
+    fn owner(&self) -> Result<Option<Uuid>>;
 
-    /// Takes it for this data directory; fails if another one copies to it.
-    fn claim(&self, _owner: Uuid) -> Result<()> {
-        Ok(())
-    }
+    /// Takes it for this data directory, durably; fails with [`OfAnother`](super::StorageError::OfAnother) if another one
+    /// copies to it.
+    fn claim(&self, owner: Uuid) -> Result<()>;
+
+    /// Takes it for this data directory, whichever copied to it before: a person said so.
+    fn take_over(&self, owner: Uuid) -> Result<()>;
 
     /// Which disk this is, where that is known: the same name may mean another one later.
     fn identity(&self) -> Result<Option<String>>;

@@ -46,6 +46,11 @@ const NOT_RUN: &[(&str, &str, &str)] = &[
         "a client from PyPI; tests/clients signs in by this file",
     ),
     ("packaging/doc/copies.md", "coffer list --from s3", "a bucket; tests/program/copies.rs"),
+    (
+        "packaging/doc/copies.md",
+        "coffer catalog take-over",
+        "a new machine; tests/program/owners.rs",
+    ),
     ("packaging/doc/copies.md", "coffer key new", "typed from paper; tests/program/encryption.rs"),
     ("packaging/doc/engines/mariadb.md", "coffer restore", "a server; tests/program/mariadb"),
     ("packaging/doc/engines/postgresql.md", "coffer restore", "a server; tests/program/postgresql"),

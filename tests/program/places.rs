@@ -1,5 +1,4 @@
-//! Places whose disk is away, that leave the configuration, get another name, or are another server's: what is said, and
-//! what is done about it.
+//! Places whose disk is away, that leave the configuration, or get another name: what is said, and what is done about it.
 
 use std::path::{Path, PathBuf};
 
@@ -226,29 +225,4 @@ fn a_place_that_leaves_the_configuration_is_named_everywhere_until_it_is_back_or
     left.server.admin().delete(&format!("backups/{}", id_of(&left.old))).with_status(202);
     left.wait_for_problems(&[]);
     assert_eq!(left.said(&["status"]).0, Some(0), "{}", left.said(&["status"]).1);
-}
-
-#[test]
-fn a_second_server_that_copies_into_the_same_folder_is_refused_until_the_line_is_followed() {
-    let (place_of_both, one, two) =
-        (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let text = place("nas", place_of_both.path());
-    let first = builder(one.path(), &text).start();
-    wait_for_copies(&first, &first.admin().full("shop"), &["nas"]);
-    let mut second = builder(two.path(), &text).allow_warning("to nas failed").start();
-    let backup = second.admin().full("shop");
-    let failure = wait_until("the refusal", || {
-        let copy = second.admin().backup(id_of(&backup))["copies"][0].take();
-        (copy["state"] == "failed").then(|| copy["failure"]["message"].as_str().unwrap().to_owned())
-    });
-    let doctor = String::from_utf8(second.run(&["doctor"]).stdout).unwrap();
-    for said in [&failure, &doctor] {
-        assert!(said.contains("is where the data directory"), "{said}");
-    }
-    let line = failure.rsplit("rm '").next().unwrap().split('\'').next().unwrap();
-    std::fs::remove_file(line).unwrap();
-    second.terminate();
-    drop(first);
-    second.restart();
-    wait_for_copies(&second, &backup, &["nas"]);
 }

@@ -7,7 +7,7 @@ use crate::catalog::CatalogError;
 use crate::config::{Config, PlaceConfig};
 use crate::executor::Context;
 use crate::server;
-use crate::storage::{Disk, Local, Observation, Place, StorageError};
+use crate::storage::{Local, Observation, Place, StorageError};
 
 use super::finding::Findings;
 
@@ -87,7 +87,7 @@ fn look_at(
             return findings.problem(&check, error.to_string(), advice);
         }
     }
-    if let Err(error) = own(config, place, &*opened) {
+    if let Err(error) = own(config, &*opened) {
         return findings.problem(&check, error.to_string(), COPIES_WAIT);
     }
     match opened.try_out() {
@@ -107,13 +107,12 @@ fn same(place: &dyn Place, known: &str) -> Result<(), StorageError> {
     }
 }
 
-/// Fails if another data directory copies there.
-fn own(config: &Config, place: &PlaceConfig, opened: &dyn Place) -> Result<(), StorageError> {
-    let (Some(own), Some(path)) = (Local::data_id(&config.data_dir)?, &place.path) else {
-        return Ok(());
-    };
+/// Fails if another data directory copies there. Makes nothing there.
+fn own(config: &Config, opened: &dyn Place) -> Result<(), StorageError> {
+    let Some(own) = Local::data_id(&config.data_dir)? else { return Ok(()) };
     match opened.owner() {
-        Ok(Some(other)) if other != own => Err(Disk::of_another(path, own, other)),
+        // It is not free, so nothing is written.
+        Ok(Some(other)) if other != own => opened.claim(own),
         // That it cannot be used is said when it is tried out.
         _ => Ok(()),
     }

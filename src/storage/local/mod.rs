@@ -130,6 +130,11 @@ impl Local {
         identity::make_owner_id(&self.layout, owner)
     }
 
+    /// From now on this data directory copies to this place.
+    pub(super) fn replace_owner_id(&self, owner: Uuid) -> Result<()> {
+        identity::replace_owner_id(&self.layout, owner)
+    }
+
     /// Fails if a name in a data directory that exists is a link, somebody else's or open to others.
     pub fn check_ownership(data_dir: &Path) -> Result<()> {
         ownership::check(&Folder::open_named(data_dir)?)

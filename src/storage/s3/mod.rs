@@ -1,4 +1,5 @@
-//! A bucket of an S3-compatible store as a place for copies: `<prefix>/archives/<location>`.
+//! A bucket of an S3-compatible store as a place for copies: `<prefix>/archives/<location>`, and `<prefix>/owner.id`, which
+//! says which data directory copies there.
 //!
 //! Uploads are made with `If-None-Match: *`, so that nothing is replaced, and with the SHA-256 of each part, which a
 //! store compares with what arrives.
@@ -8,6 +9,7 @@ mod credentials;
 mod fleet;
 mod listing;
 mod lock;
+mod owner;
 mod rules;
 mod signed;
 mod store;
@@ -20,9 +22,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rusty_s3::actions::CreateMultipartUpload;
+use uuid::Uuid;
 
 use crate::domain::{BackupId, Location, ReadAt, SentPart, Timestamp};
 
+use super::owner::{Owned as _, claim, content_of};
 use super::requests::{self, About, Content, Object};
 use super::{Observation, Place, Result, StorageError, StoredArchive, Upload, UploadPlan, Vouched};
 
@@ -157,6 +161,18 @@ impl Place for S3 {
 
     fn reach(&self) -> Result<()> {
         self.0.reach()
+    }
+
+    fn owner(&self) -> Result<Option<Uuid>> {
+        self.0.owner()
+    }
+
+    fn claim(&self, owner: Uuid) -> Result<()> {
+        claim(&*self.0, owner)
+    }
+
+    fn take_over(&self, owner: Uuid) -> Result<()> {
+        owner::put(&self.0, &content_of(owner), &[])
     }
 
     fn identity(&self) -> Result<Option<String>> {

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! <prefix>/archives/<location>        copies
+//!          owner.id                   which data directory copies there
 //!          segments/<token>/<number>  the parts of a copy that has several, which its manifest names
 //!          uploads/<token>/<location> an upload of several parts that was begun
 //! ```
@@ -13,6 +14,7 @@
 mod listing;
 mod login;
 mod name;
+mod owner;
 mod session;
 mod store;
 mod sweep;
@@ -27,6 +29,7 @@ use uuid::Uuid;
 
 use crate::domain::{BackupId, Location, ReadAt, SentPart, Timestamp};
 
+use super::owner::{OWNER_ID, Owned as _, claim, content_of};
 use super::requests::{self, Object};
 use super::{Observation, Place, Result, StorageError, StoredArchive, Upload, UploadPlan, Vouched};
 
@@ -159,6 +162,18 @@ impl Place for Swift {
 
     fn reach(&self) -> Result<()> {
         self.0.reach()
+    }
+
+    fn owner(&self) -> Result<Option<Uuid>> {
+        self.0.owner()
+    }
+
+    fn claim(&self, owner: Uuid) -> Result<()> {
+        claim(&*self.0, owner)
+    }
+
+    fn take_over(&self, owner: Uuid) -> Result<()> {
+        upload::put_own(&self.0, "writing", &self.0.key(OWNER_ID), &content_of(owner))
     }
 
     fn identity(&self) -> Result<Option<String>> {

@@ -163,7 +163,8 @@ fn no_copy_in_swift_that_is_called_proven_is_wrong_whatever_the_network_does() {
     let through = container(&format!("{}/auth/v1.0", proxy.base()), "broken", &login);
     let direct = container(&server.auth_url(), "broken", &login);
     let lengths = copy_over(&proxy, Arc::new(through), &direct);
-    let objects = server.objects("broken");
+    let mut objects = server.objects("broken");
+    objects.retain(|it| *it != "one/two/owner.id");
     let archives = objects.iter().filter(|it| it.contains("/archives/")).count();
     assert_eq!(archives, lengths.len());
     let parts: u64 = lengths.iter().map(|it| it.div_ceil(PART)).filter(|parts| *parts > 1).sum();

@@ -93,27 +93,12 @@ fn what_is_not_found_on_another_disk_is_not_missing() {
 }
 
 #[test]
-fn a_folder_that_another_data_directory_copies_to_is_refused_with_the_line_that_mends_it() {
-    let (folder, disk) = disk();
-    let (own, other) = (Uuid::new_v4(), Uuid::new_v4());
-    assert_eq!(disk.owner().unwrap(), None);
-    disk.claim(other).unwrap();
-    disk.claim(other).unwrap();
-    let error = disk.claim(own).unwrap_err();
-    assert!(error.is_about_place(), "{error}");
-    let file = folder.path().join("owner.id");
-    assert!(error.to_string().contains(&format!("rm '{}'", file.display())), "{error}");
-    assert!(error.to_string().contains(&other.to_string()), "{error}");
-    std::fs::remove_file(file).unwrap();
-    disk.claim(own).unwrap();
-    assert_eq!(disk.owner().unwrap(), Some(own));
-}
-
-#[test]
 fn a_data_directory_is_no_place() {
     let (folder, disk) = disk();
     std::fs::create_dir(folder.path().join("catalog.db")).unwrap();
-    let error = disk.claim(Uuid::new_v4()).unwrap_err();
-    assert!(error.to_string().contains("is a data directory"), "{error}");
+    let own = Uuid::new_v4();
+    for error in [disk.claim(own).unwrap_err(), disk.take_over(own).unwrap_err()] {
+        assert!(error.to_string().contains("is a data directory"), "{error}");
+    }
     assert_eq!(disk.owner().unwrap(), None);
 }

@@ -8,6 +8,7 @@ use coffer::storage::{
     Observation, Place, StorageError, StoredArchive, Upload, UploadPlan, Vouched,
 };
 use parking_lot::Mutex;
+use uuid::Uuid;
 
 use super::places::place_conformance;
 
@@ -21,6 +22,7 @@ struct Content {
     /// The parts of uploads, by their names.
     uploads: BTreeMap<String, BTreeMap<u32, Vec<u8>>>,
     begun: u32,
+    owner: Option<Uuid>,
 }
 
 fn gone(what: &impl ToString) -> StorageError {
@@ -103,6 +105,28 @@ impl Place for MemoryPlace {
     }
 
     fn reach(&self) -> Result<(), StorageError> {
+        Ok(())
+    }
+
+    fn owner(&self) -> Result<Option<Uuid>, StorageError> {
+        Ok(self.0.lock().owner)
+    }
+
+    fn claim(&self, owner: Uuid) -> Result<(), StorageError> {
+        match *self.0.lock().owner.get_or_insert(owner) {
+            known if known == owner => Ok(()),
+            other => Err(StorageError::OfAnother {
+                what: "memory".to_owned(),
+                key: "path",
+                name: "memory".to_owned(),
+                own: owner,
+                other,
+            }),
+        }
+    }
+
+    fn take_over(&self, owner: Uuid) -> Result<(), StorageError> {
+        self.0.lock().owner = Some(owner);
         Ok(())
     }
 

@@ -9,6 +9,7 @@ use coffer::domain::{
 };
 use coffer::storage::{Place, StorageError, Upload, UploadPlan};
 use sha2::{Digest as _, Sha256};
+use uuid::Uuid;
 
 /// The shortest part that stores take, but for the last.
 const PART: usize = 5 << 20;
@@ -43,6 +44,7 @@ promises! {
     what_is_not_there_is_reported_as_missing,
     an_empty_archive_can_be_copied,
     a_place_that_works_says_so_and_trying_it_out_leaves_nothing,
+    a_place_belongs_to_one_data_directory_until_another_one_takes_it_over,
 }
 
 fn location(project: &str, kind: Kind) -> (BackupId, Location) {
@@ -245,4 +247,26 @@ pub(super) fn a_place_that_works_says_so_and_trying_it_out_leaves_nothing(place:
     assert!(place.list().unwrap().is_empty());
     let identity = place.identity().unwrap();
     assert_eq!(place.establish().unwrap(), identity);
+}
+
+pub(super) fn a_place_belongs_to_one_data_directory_until_another_one_takes_it_over(
+    place: &dyn Place,
+) {
+    let (first, second) = (Uuid::new_v4(), Uuid::new_v4());
+    assert_eq!(place.owner().unwrap(), None);
+    for _ in 0..2 {
+        place.claim(first).unwrap();
+        assert_eq!(place.owner().unwrap(), Some(first));
+    }
+    let error = place.claim(second).unwrap_err();
+    assert!(error.is_about_place() && matches!(error, StorageError::OfAnother { .. }), "{error}");
+    for said in [&first.to_string(), &second.to_string(), "coffer catalog take-over --place"] {
+        assert!(error.to_string().contains(said), "{error}");
+    }
+    assert_eq!(place.owner().unwrap(), Some(first), "a refusal changes nothing");
+    place.take_over(second).unwrap();
+    place.claim(second).unwrap();
+    assert_eq!(place.owner().unwrap(), Some(second));
+    assert!(matches!(place.claim(first).unwrap_err(), StorageError::OfAnother { .. }));
+    assert!(place.list().unwrap().is_empty(), "it is no archive");
 }

@@ -58,7 +58,9 @@ fn a_container_keeps_every_promise_of_a_place() {
         promise(&place);
         // What was sent to be refused is given up by a sweep.
         place.sweep(&[], "2999-01-01T00:00:00Z".parse().unwrap()).unwrap();
-        assert_eq!(server.objects(&container_name.replace(' ', "%20")), [""; 0], "{name}");
+        let mut left = server.objects(&container_name.replace(' ', "%20"));
+        left.retain(|it| *it != "one/two/owner.id");
+        assert_eq!(left, [""; 0], "{name}");
     }
     what_is_wrong_is_said_in_a_word(&server, &folder);
     an_upload_that_became_an_archive_is_not_given_up(&server, &login);
