@@ -77,7 +77,7 @@ pub enum NotOpened {
     OutOfReach(BackupId),
     #[error(
         "the archive of backup {0} lies only in encrypted copies, and this server has no key that reads them: name one \
-         in encryption.identities, or restore it with coffer restore {0} --identity KEY --to TARGET"
+         in encryption.identity_files, or restore it with coffer restore {0} --identity KEY --to TARGET"
     )]
     NoKey(BackupId),
     #[error("what lies in the place of the archive of backup {id} is not what was proven: {why}")]

@@ -135,7 +135,7 @@ impl Catalog {
                     instance: None,
                     since,
                     message: text,
-                    advice: "coffer doctor, run as the server's user, says more".to_owned(),
+                    advice: advice_for(notice).to_owned(),
                 }),
             }
         }
@@ -253,6 +253,22 @@ fn refusal(schedule: ScheduleRecord) -> Option<(Timestamp, String)> {
     Some((schedule.handled, schedule.refused?))
 }
 
+/// What to do about a notice.
+const fn advice_for(notice: Notice) -> &'static str {
+    match notice {
+        Notice::KeyUntried => {
+            "coffer key test FILE on this machine, with the key from where you keep it, or - for one that is typed from its \
+             recovery sheet; if it is lost: coffer key new, and name the new public key in the configuration before more \
+             backups are made that nobody can read"
+        }
+        Notice::KeyUnusable => {
+            "mend the file, or take it out of encryption.identity_files if it is not needed on this machine; then restart the \
+             server. coffer doctor says more"
+        }
+        _ => "coffer doctor, run as the server's user, says more",
+    }
+}
+
 /// What kind of problem a notice is; `None` if it is none.
 const fn kind_of(notice: Notice) -> Option<ProblemKind> {
     match notice {
@@ -264,6 +280,8 @@ const fn kind_of(notice: Notice) -> Option<ProblemKind> {
         | Notice::Unsettled => Some(ProblemKind::ServerStopped),
         Notice::DiskFailing => Some(ProblemKind::DiskFailing),
         Notice::ClockJumped => Some(ProblemKind::ClockJumped),
+        Notice::KeyUntried => Some(ProblemKind::KeyUntried),
+        Notice::KeyUnusable => Some(ProblemKind::KeyUnusable),
         Notice::CatalogRebuilt
         | Notice::CatalogOlder
         | Notice::KeystoneAway

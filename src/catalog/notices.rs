@@ -35,6 +35,10 @@ pub enum Notice {
     KeystoneAway,
     /// The list of users cannot be read.
     UsersUnread,
+    /// It was never tried that a secret key reads what is encrypted.
+    KeyUntried,
+    /// A secret key of the configuration cannot be used.
+    KeyUnusable,
 }
 
 /// The notices of now.

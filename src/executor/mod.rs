@@ -20,6 +20,7 @@ mod in_place;
 mod instance_file;
 mod inventory;
 mod jobs;
+mod key_trials;
 mod leaving;
 mod older_catalog;
 mod outline;
@@ -56,6 +57,7 @@ pub use fetch::{Fetched, fetch};
 pub use fleet::{FleetTarget, read_fleet};
 pub use in_place::{InPlacePlan, restore_in_place};
 pub use inventory::Inventory;
+pub use key_trials::{EncryptedTo, note_keys};
 pub use pace::Pace;
 pub use places::{
     CopyTarget, Places, accept_loss as accept_loss_of_place, look_at_disks,

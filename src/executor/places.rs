@@ -12,7 +12,7 @@ use crate::encryption::Recipients;
 use crate::policy::Window;
 use crate::storage::{Place, PlaceList, StorageError};
 
-use super::{Context, FleetTarget, JobError, Pace, Result};
+use super::{Context, EncryptedTo, FleetTarget, JobError, Pace, Result};
 
 /// The places of the configuration, which a reload may replace. Clones share them.
 #[derive(Debug, Clone, Default)]
@@ -22,6 +22,8 @@ pub struct Places {
     list: PlaceList,
     /// Those that are only read, for what other devices have there.
     fleets: Arc<RwLock<Arc<[FleetTarget]>>>,
+    /// What copies and archives are encrypted to.
+    encrypted_to: Arc<RwLock<EncryptedTo>>,
 }
 
 impl Places {
@@ -48,6 +50,14 @@ impl Places {
 
     pub fn fleets(&self) -> Arc<[FleetTarget]> {
         Arc::clone(&self.fleets.read())
+    }
+
+    pub(super) fn set_encrypted_to(&self, keys: EncryptedTo) {
+        *self.encrypted_to.write() = keys;
+    }
+
+    pub(super) fn encrypted_to(&self) -> EncryptedTo {
+        self.encrypted_to.read().clone()
     }
 
     pub fn list(&self) -> &PlaceList {

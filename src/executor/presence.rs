@@ -7,7 +7,7 @@ use crate::catalog::{CatalogError, Notice};
 use crate::domain::{BackupId, DiskRoom, Here, Location, Timestamp, with_causes};
 use crate::storage::{FolderId, KnownArchives};
 
-use super::{Context, JobError, Result};
+use super::{Context, JobError, Result, key_trials};
 
 /// What is found in the place of the archives.
 enum Found {
@@ -96,6 +96,7 @@ pub(super) fn check(context: &Context) -> bool {
     });
     tell(context, Notice::ArchivesMissing, why.as_deref(), "the archives are there again");
     note_room(context);
+    key_trials::check(context);
     if why.is_none()
         && read_only.is_none()
         && let Err(error) = remember(context)

@@ -170,6 +170,8 @@ impl ProblemKind {
             Self::PlaceNotConfigured => "a place with copies is not in the configuration",
             Self::DeviceSilent => "a device of a fleet is silent",
             Self::FleetUnread => "a fleet cannot be read",
+            Self::KeyUntried => "no secret key was ever tried",
+            Self::KeyUnusable => "a secret key cannot be used",
             Self::OutOfReach => "backups lie only where they cannot be read",
             Self::RoomLow => "there is room for few more backups",
             Self::DiskFailing => "the disk reports errors",

@@ -64,6 +64,10 @@ words! {
         DeviceSilent = "device_silent",
         /// A fleet cannot be read, or not all of it.
         FleetUnread = "fleet_unread",
+        /// It was never tried that anybody can read what is encrypted.
+        KeyUntried = "key_untried",
+        /// A secret key of the configuration cannot be used, or reads nothing of what is encrypted.
+        KeyUnusable = "key_unusable",
         /// Backups lie only in places that cannot be used.
         OutOfReach = "out_of_reach",
         /// The disk has room for few more backups.
@@ -101,6 +105,8 @@ impl ProblemKind {
             | Self::PlaceUnreachable
             | Self::PlaceNotConfigured
             | Self::FleetUnread
+            | Self::KeyUntried
+            | Self::KeyUnusable
             | Self::RoomLow
             | Self::ClockJumped => Severity::Warning,
         }

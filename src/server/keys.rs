@@ -1,14 +1,17 @@
 //! The secret keys that this machine may read encrypted archives with. It needs none to make backups.
 
+use std::collections::BTreeSet;
 use std::env;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::catalog::Notice;
 use crate::config::Config;
 use crate::encryption::{
     AskPassphrase, EncryptionError, Identities, Keys, PublicKey, Recipients, Signers, SigningKey,
 };
+use crate::executor::{self, Context, EncryptedTo};
 use crate::storage::{Local, LocalSettings, StorageError};
 
 /// Where systemd puts credentials for a service.
@@ -114,24 +117,71 @@ pub(super) fn signer(local: &Local) -> Result<Option<Arc<SigningKey>>, StorageEr
     Ok(key.map(Arc::new))
 }
 
-/// Says it if nobody knows whether what is encrypted can be read again.
-pub(super) fn warn_of_untested(config: &Config, local: &Local) {
-    let (keys, tested) = (configured(config).unwrap_or_default(), local.tested_keys());
-    let tested = tested.unwrap_or_default();
-    for key in keys.iter().filter(|it| !tested.contains_key(*it)) {
-        log::warn!(
-            "it was never tried that a secret key reads what is encrypted to {key}, without which its copies are worth \
-             nothing: coffer key test FILE"
-        );
+/// Says what is wrong with the keys of the configuration, in the log and in the health of the server: a key that is lost,
+/// or another one than was meant, is missed now and not at the first restore. Backups go on without.
+pub(super) fn note(config: &Config, context: &Context) {
+    let keys = configured(config).unwrap_or_default();
+    executor::note_keys(
+        context,
+        EncryptedTo { keys, archives: !config.archive_recipients().is_empty() },
+    );
+    let unusable = unusable(config);
+    if let Some(why) = &unusable {
+        log::error!("{why}");
     }
+    context.catalog.set_notice(Notice::KeyUnusable, unusable);
 }
 
-/// Those of the configuration, for a process that nobody can be asked by. Backups go on without: what is wrong with a key
-/// is said.
+/// What is wrong with the secret keys of the configuration. A machine that has none needs none.
+fn unusable(config: &Config) -> Option<String> {
+    let (identities, mut wrong) = each(config);
+    wrong.extend(useless(config, &identities));
+    (!wrong.is_empty()).then(|| wrong.join("; "))
+}
+
+/// That there are secret keys, and none of them reads what is encrypted to the public ones of the configuration.
+pub fn useless(config: &Config, identities: &Identities) -> Option<String> {
+    if identities.is_empty() {
+        return None;
+    }
+    let lists = config.copy_places().map(|place| config.recipients_of(place));
+    let lists = lists.chain([config.archive_recipients()]);
+    let unread: BTreeSet<&str> = lists
+        .filter(|list| {
+            let recipients = Recipients::parse(list).ok().flatten();
+            !is_readable(recipients.as_ref(), identities)
+        })
+        .flatten()
+        .map(String::as_str)
+        .collect();
+    let unread: Vec<&str> = unread.into_iter().collect();
+    (!unread.is_empty()).then(|| {
+        format!(
+            "none of the secret keys of encryption.identity_files ({identities}) reads what is encrypted to {}",
+            unread.join(", ")
+        )
+    })
+}
+
+/// The keys of the configuration that a process can read which nobody can be asked by, and what is wrong with the others.
+fn each(config: &Config) -> (Identities, Vec<String>) {
+    let (mut identities, mut wrong) = (Identities::default(), Vec::new());
+    for file in files(config) {
+        let name = file.display().to_string();
+        let added = Identities::content(&file).and_then(|it| identities.add(&name, &it, &|_| None));
+        wrong.extend(
+            added.err().map(|error| format!("encrypted archives cannot be read with it: {error}")),
+        );
+    }
+    (identities, wrong)
+}
+
+/// Those of the configuration, for a process that nobody can be asked by. One that cannot be read is no reason to do
+/// without the others; what is wrong with it [`note`] says.
 pub(super) fn available(config: &Config) -> Arc<Identities> {
-    let read = Identities::read(&files(config), &|_name| None);
-    let read = read.inspect_err(|error| {
-        log::error!("encrypted archives cannot be read here: {error}");
-    });
-    Arc::new(read.unwrap_or_default())
+    let (identities, wrong) = each(config);
+    for why in wrong {
+        log::debug!("{why}");
+    }
+    Arc::new(identities)
 }

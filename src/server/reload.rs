@@ -8,7 +8,7 @@ use crate::executor::{self, Context};
 use crate::notify::Channels;
 
 use super::open::apply;
-use super::{alerts, places};
+use super::{alerts, keys, places};
 
 /// Reads the configuration again. One that is wrong changes nothing.
 pub(super) fn reload(running: &Config, context: &Context, channels: &Channels) {
@@ -31,6 +31,7 @@ pub(super) fn reload(running: &Config, context: &Context, channels: &Channels) {
         apply(&config, context, &targets)?;
         context.places.replace(targets);
         context.places.replace_fleets(fleets);
+        keys::note(&config, context);
         settle_places(context);
         context.bell.ring();
         alerts::apply(new, &config, context, channels);

@@ -52,7 +52,7 @@ pub fn serve(config: &Config) -> Result<(), ServerError> {
     let address = Bound::new(config.server.listen)?;
     let (context, lock) = open_and_lock(config)?;
     token::make_first(config, &context)?;
-    keys::warn_of_untested(config, &context.local);
+    keys::note(config, &context);
     settle(&context)?;
     let workers = Executor::start(&context).map_err(ServerError::Run)?;
     let scheduler = policies::start(&context).map_err(ServerError::Run)?;

@@ -266,6 +266,9 @@ fn a_key_that_was_never_tried_is_said_at_the_start_and_by_doctor_until_it_is_typ
     assert!(server.log().text().contains("was never tried"), "{}", server.log().text());
     let doctor = |server: &TestServer| String::from_utf8(server.run(&["doctor"]).stdout).unwrap();
     assert!(doctor(&server).contains("it was never tried"), "{}", doctor(&server));
+    let problems = |server: &TestServer| server.admin().get("health").json()["health"].take();
+    let untried = problems(&server)["problems"].to_string();
+    assert!(untried.contains("key_untried") && untried.contains(&public), "{untried}");
 
     let sheet = stdout(coffer(&["key", "sheet"]).arg(&key).output().unwrap());
     let typed: String = sheet.lines().filter(|it| !it.starts_with('#')).collect();
@@ -289,6 +292,9 @@ fn a_key_that_was_never_tried_is_said_at_the_start_and_by_doctor_until_it_is_typ
     );
     assert!(stdout(test(&typed.to_lowercase())).contains("that was tried"));
     assert!(doctor(&server).contains(&format!("a key for {public} was tried")));
+    wait_until("the server to know it", || {
+        (!problems(&server)["problems"].to_string().contains("key_untried")).then_some(())
+    });
     let before = server.log().len();
     server.terminate();
     server.restart();

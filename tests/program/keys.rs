@@ -3,8 +3,8 @@
 use std::io::Write as _;
 use std::process::{Output, Stdio};
 
-use super::encryption::{coffer, stdout};
-use crate::support::{stderr_of, write_file};
+use super::encryption::{coffer, database, new_key, stdout};
+use crate::support::{TestServer, id_of, stderr_of, write_file};
 
 #[test]
 fn a_signer_that_is_none_is_an_error_of_the_command_line_that_repeats_it() {
@@ -79,4 +79,52 @@ fn errors_about_the_file_of_a_key_name_it_and_what_to_do() {
         assert!(said.contains(file) && said.contains(advice), "{arguments:?}: {said}");
         assert_eq!(said.matches(file).count(), 1, "{arguments:?}: {said}");
     }
+}
+
+#[test]
+fn a_key_of_the_configuration_that_is_missing_or_another_one_is_said_before_the_first_backup() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = database(folder.path());
+    let (wanted, public) = new_key(folder.path(), "wanted");
+    let (other, other_public) = new_key(folder.path(), "other");
+    let missing = folder.path().join("missing");
+    let start = |files: String| {
+        let server = TestServer::builder()
+            .instance_sqlite("shop", &path)
+            .toml(&format!(
+                "[encryption]\nrecipients = [\"{public}\"]\napplies_to = \"both\"\nidentity_files = [{files}]"
+            ))
+            .allow_warning("was never tried")
+            .allow_warning("cannot be read with it")
+            .allow_warning("none of the secret keys");
+        server.start()
+    };
+    let said = |server: &TestServer| {
+        let health = server.admin().get("health").with_status(200).json()["health"].take();
+        let doctor = String::from_utf8(server.run(&["doctor"]).stdout).unwrap();
+        let found = health["problems"].as_array().unwrap().iter();
+        let message =
+            found.filter(|it| it["kind"] == "key_unusable").map(|it| it["message"].to_string());
+        (message.collect::<String>(), doctor)
+    };
+    // The one that is missing takes nothing from the one that is there.
+    let server = start(format!("{missing:?}, {wanted:?}"));
+    let (health, doctor) = said(&server);
+    for text in [&health, &doctor, &server.log().text()] {
+        assert!(text.contains(missing.to_str().unwrap()), "{text}");
+    }
+    assert!(doctor.contains("a key on this machine reads them"), "{doctor}");
+    let full = server.admin().full("shop");
+    let to = folder.path().join("restored.db");
+    server.run_ok(&["restore", id_of(&full), "--to", to.to_str().unwrap()]);
+    drop(server);
+    let server = start(format!("{other:?}"));
+    let (health, doctor) = said(&server);
+    for text in [&health, &doctor, &server.log().text()] {
+        let named = text.contains(&other_public) && text.contains(&public);
+        assert!(named && text.contains("none of the secret keys"), "{text}");
+    }
+    drop(server);
+    let server = start(format!("{wanted:?}"));
+    assert_eq!(said(&server).0, "");
 }

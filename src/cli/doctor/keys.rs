@@ -12,9 +12,12 @@ use super::finding::Findings;
 const CHECK: &str = "encryption";
 
 pub(super) fn keys(config: &Config, findings: &mut Findings) {
+    let mut ours = Identities::default();
     for file in server::keys::files(config) {
         let shown = file.display();
-        if let Err(error) = Identities::read(&[&file], &|_name| None) {
+        let name = shown.to_string();
+        let added = Identities::content(&file).and_then(|it| ours.add(&name, &it, &|_name| None));
+        if let Err(error) = added {
             let advice = "encrypted archives cannot be read here; mend the file, or remove it from \
                           encryption.identity_files if it is not needed on this machine";
             findings.problem(CHECK, error.to_string(), advice);
@@ -28,6 +31,11 @@ pub(super) fn keys(config: &Config, findings: &mut Findings) {
             findings.ok(CHECK, format!("the secret key {shown} can be used on this machine"));
         }
     }
+    if let Some(found) = server::keys::useless(config, &ours) {
+        let advice = "name the key that belongs to it, or none on a machine that is to read nothing; coffer key show FILE says \
+                      which public key a file is of";
+        findings.warning(CHECK, found, advice);
+    }
     if let (Some(own), false) =
         (server::keys::own_signer(config), config.encryption.signers.is_empty())
     {
@@ -40,6 +48,8 @@ pub(super) fn keys(config: &Config, findings: &mut Findings) {
     let tested = Local::existing(&config.data_dir, LocalSettings::default())
         .and_then(|local| local.tested_keys())
         .unwrap_or_default();
+    let archives = !config.archive_recipients().is_empty();
+    let what = if archives { "archives and copies are" } else { "the copies are" };
     for recipient in configured {
         match tested.get(&recipient) {
             Some(at) => {
@@ -49,8 +59,10 @@ pub(super) fn keys(config: &Config, findings: &mut Findings) {
             None => findings.warning(
                 CHECK,
                 format!("it was never tried that a secret key reads what is encrypted to {recipient}"),
-                "without that key the copies are worth nothing: coffer key test FILE, with the key from where you keep \
-                 it, or - for one that is typed from its recovery sheet",
+                format!(
+                    "without that key {what} worth nothing: coffer key test FILE, with the key from where you keep it, or - \
+                     for one that is typed from its recovery sheet"
+                ),
             ),
         }
     }
