@@ -5,38 +5,33 @@ use std::error::Error;
 
 use crate::catalog::{CatalogError, Notice};
 use crate::domain::{BackupId, DiskRoom, Here, Location, Timestamp, with_causes};
-use crate::storage::{FolderId, KnownArchives};
+use crate::storage::{FolderId, KnownArchives, OpenArchives, StoredArchive};
 
 use super::{Context, JobError, Result, key_trials};
 
-/// What is found in the place of the archives.
-enum Found {
-    /// The archives, in this folder.
-    Archives(FolderId),
-    /// Something else, or nothing; why that is thought.
-    Missing(String),
-}
-
 /// Why the archives are thought to be missing as a whole, if so.
 pub fn why_archives_missing(context: &Context) -> Result<Option<String>, CatalogError> {
-    Ok(match find(context)? {
-        Found::Archives(_folder) => None,
-        Found::Missing(why) => Some(format!(
-            "the archives are not where they were: {why}. Is their disk mounted? Until they are there again, nothing \
-             is backed up, restored or deleted. If they are lost for good, run `coffer catalog accept-loss`"
-        )),
-    })
+    find(context).map(|found| found.err().map(|why| missing(&why)))
 }
 
-fn find(context: &Context) -> Result<Found, CatalogError> {
-    let (known, folder) = match (context.local.known_archives(), context.local.archives_folder()) {
-        (Ok(known), Ok(folder)) => (known, folder),
-        (Err(error), _) | (_, Err(error)) => return Ok(Found::Missing(error.to_string())),
+fn missing(why: &str) -> String {
+    format!(
+        "the archives are not where they were: {why}. Is their disk mounted? Until they are there again, nothing \
+         is backed up, restored or deleted. If they are lost for good, run `coffer catalog accept-loss`"
+    )
+}
+
+/// The folder that holds the archives; or why it is thought that something else, or nothing, is in their place.
+fn find(context: &Context) -> Result<Result<FolderId, String>, CatalogError> {
+    let (known, archives) = match (context.local.known_archives(), context.local.open_archives()) {
+        (Ok(known), Ok(archives)) => (known, archives),
+        (Err(error), _) | (_, Err(error)) => return Ok(Err(error.to_string())),
     };
     let after = known.map_or(Timestamp::from_micros(-1), |known| known.expected_after());
     let newest = context.catalog.newest_archives(after)?;
-    if newest.iter().any(|location| exists(context, location)) {
-        return Ok(Found::Archives(folder));
+    let folder = archives.id();
+    if newest.iter().any(|location| archives.has(location)) {
+        return Ok(Ok(folder));
     }
     let same = known.is_some_and(|known| known.folder == folder);
     let found = match newest.len() {
@@ -44,16 +39,19 @@ fn find(context: &Context) -> Result<Found, CatalogError> {
         0 if known.is_none() || same => true,
         1 if same => true,
         // A folder with archives, but without a catalog that knows them: they were copied to here.
-        0 => context.storage.list().is_ok_and(|all| !all.is_empty()),
+        0 => {
+            let listed = context.storage.list();
+            listed.is_ok_and(|all| all.iter().any(|it| archives.has(&it.location)))
+        }
         // The newest may be lost one by one.
-        _ => any_exists(context, after)?,
+        _ => any_exists(context, &archives, after)?,
     };
     Ok(if found {
-        Found::Archives(folder)
+        Ok(folder)
     } else if newest.is_empty() {
-        Found::Missing("another folder is in their place".to_owned())
+        Err("another folder is in their place".to_owned())
     } else {
-        Found::Missing("none of those in the catalog is there".to_owned())
+        Err("none of those in the catalog is there".to_owned())
     })
 }
 
@@ -61,10 +59,14 @@ fn exists(context: &Context, location: &Location) -> bool {
     matches!(context.storage.stat(location), Ok(Some(_)))
 }
 
-fn any_exists(context: &Context, after: Timestamp) -> Result<bool, CatalogError> {
+fn any_exists(
+    context: &Context,
+    archives: &OpenArchives,
+    after: Timestamp,
+) -> Result<bool, CatalogError> {
     let Ok(stored) = context.storage.list() else { return Ok(false) };
-    for archive in stored {
-        if context.catalog.is_expected(&archive.location, after)? {
+    for StoredArchive { location, .. } in stored {
+        if context.catalog.is_expected(&location, after)? && archives.has(&location) {
             return Ok(true);
         }
     }
@@ -91,20 +93,24 @@ pub(super) fn check(context: &Context) -> bool {
         Ok(jumped) => tell(context, Notice::ClockJumped, jumped.as_deref(), "the clock is right"),
         Err(error) => log::debug!("whether the clock jumped is not known: {error}"),
     }
-    let why = why_archives_missing(context).unwrap_or_else(|error| {
-        Some(format!("whether the archives are there is not known: {}", with_causes(&error)))
-    });
-    tell(context, Notice::ArchivesMissing, why.as_deref(), "the archives are there again");
+    let found = find(context).map_or_else(
+        |error| {
+            Err(format!("whether the archives are there is not known: {}", with_causes(&error)))
+        },
+        |found| found.map_err(|why| missing(&why)),
+    );
+    let why = found.as_ref().err().map(String::as_str);
+    tell(context, Notice::ArchivesMissing, why, "the archives are there again");
     note_room(context);
     key_trials::check(context);
-    if why.is_none()
+    if let Ok(folder) = found
         && read_only.is_none()
-        && let Err(error) = remember(context)
+        && let Err(error) = remember(context, folder)
         && are_here(context)
     {
         log::warn!("which folder holds the archives is not remembered: {}", with_causes(&error));
     }
-    moved.is_none() && damaged.is_none() && read_only.is_none() && why.is_none()
+    moved.is_none() && damaged.is_none() && read_only.is_none() && found.is_ok()
 }
 
 /// Tells the health check that the disk of the data directory reported an error, if this is one: a job that is tried
@@ -143,8 +149,9 @@ fn tell(context: &Context, about: Notice, why: Option<&str>, over: &str) {
     }
 }
 
-fn remember(context: &Context) -> Result<()> {
-    let (known, folder) = (context.local.known_archives()?, context.local.archives_folder()?);
+/// Remembers the folder in which the archives were found: another one may be in its place by now.
+fn remember(context: &Context, folder: FolderId) -> Result<()> {
+    let known = context.local.known_archives()?;
     let now = known.map_or(KnownArchives::new(folder), |known| known.moved_to(folder));
     if known != Some(now) {
         context.local.remember_archives(&now)?;

@@ -34,7 +34,8 @@ pub use encrypted_storage::EncryptedStorage;
 pub use error::{Result, StorageError};
 pub use fleet::{Fleet, FleetPage};
 pub use local::{
-    DataDirLock, Discarded, FolderId, KnownArchives, Local, LocalSettings, OpenFile, Workspace,
+    DataDirLock, Discarded, FolderId, KnownArchives, Local, LocalSettings, OpenArchives, OpenFile,
+    Workspace,
 };
 pub use place::{MOST_PARTS, Observation, Place, Upload, UploadPlan, Vouched};
 pub use requests::Refusal;

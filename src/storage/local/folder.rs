@@ -67,6 +67,12 @@ impl Folder {
         self.path.join(name)
     }
 
+    /// The same folder, opened once more.
+    pub(super) fn again(&self) -> Result<Self> {
+        let fd = self.fd.try_clone().map_err(failed("opening", &self.path))?;
+        Ok(Self { fd, path: self.path.clone() })
+    }
+
     /// Opens the folder `name` in this one; a link is refused.
     pub(super) fn open_folder(&self, name: &OsStr) -> Result<Self, Errno> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;

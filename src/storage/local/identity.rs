@@ -11,8 +11,9 @@ use uuid::Uuid;
 
 use super::folder::{Folder, failed};
 use super::layout::{self, Layout};
+use super::opened_path::OpenedPath;
 use crate::disk;
-use crate::domain::Timestamp;
+use crate::domain::{Location, Timestamp};
 use crate::storage::{Result, StorageError};
 
 /// What tells one folder from another. It outlives a rename and a new mount; that of a copy is another.
@@ -24,11 +25,8 @@ pub struct FolderId {
 }
 
 impl FolderId {
-    fn of(path: &Path) -> Result<Self> {
-        let metadata = std::fs::symlink_metadata(path).map_err(failed("opening", path))?;
-        if !metadata.is_dir() {
-            return Err(failed("opening", path)(io::Error::from(io::ErrorKind::NotADirectory)));
-        }
+    fn of(folder: &Folder) -> Result<Self> {
+        let metadata = folder.own_metadata()?;
         let made = metadata.created().ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok());
         let made = made.and_then(|since| u64::try_from(since.as_nanos()).ok());
         Ok(Self { inode: metadata.ino(), made })
@@ -69,9 +67,36 @@ impl KnownArchives {
     }
 }
 
+/// The folder that holds the archives, or what is in its place, open: what is asked of it is all of one folder, also if
+/// another is put there meanwhile.
+#[derive(Debug)]
+pub struct OpenArchives {
+    folder: Folder,
+    id: FolderId,
+}
+
+impl OpenArchives {
+    /// An error if there is no folder.
+    pub(super) fn open(layout: &Layout) -> Result<Self> {
+        let folder = Folder::open(&layout.archives)?;
+        Ok(Self { id: FolderId::of(&folder)?, folder })
+    }
+
+    pub const fn id(&self) -> FolderId {
+        self.id
+    }
+
+    /// Whether it holds an archive in this location.
+    pub fn has(&self, location: &Location) -> bool {
+        let found = OpenedPath::find_in(&self.folder, location.as_str());
+        let found = found.and_then(|path| path.map(|it| it.folder.metadata(it.name)).transpose());
+        matches!(found, Ok(Some(Some(metadata))) if metadata.is_file())
+    }
+}
+
 /// The folder of the archives as it is now; an error if there is none.
 pub(super) fn folder(layout: &Layout) -> Result<FolderId> {
-    FolderId::of(&layout.archives)
+    OpenArchives::open(layout).map(|it| it.id)
 }
 
 /// Makes the folder of the archives, if it is missing.
@@ -93,11 +118,11 @@ pub(super) fn read(layout: &Layout) -> Result<Option<KnownArchives>> {
     }
 }
 
-/// Fails if nothing, or another folder, is in the place of the archives.
-pub(super) fn require_known(layout: &Layout) -> Result<()> {
+/// Opens the folder of the archives. Fails if nothing, or another folder, is in its place.
+pub(super) fn open_known(layout: &Layout) -> Result<Folder> {
     let known = read(layout)?;
-    let why = match folder(layout) {
-        Ok(folder) if known.is_none_or(|known| known.folder == folder) => return Ok(()),
+    let why = match OpenArchives::open(layout) {
+        Ok(it) if known.is_none_or(|known| known.folder == it.id) => return Ok(it.folder),
         Ok(_other) => "this is not the folder that the archives were in".to_owned(),
         Err(error) => error.to_string(),
     };

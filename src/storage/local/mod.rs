@@ -55,7 +55,7 @@ use crate::domain::{
 };
 use crate::file_url;
 
-pub use identity::{FolderId, KnownArchives};
+pub use identity::{FolderId, KnownArchives, OpenArchives};
 pub use layout::DataDirLock;
 pub use pending::OpenFile;
 pub use trash::Discarded;
@@ -164,12 +164,12 @@ impl Local {
         Ok(free.saturating_sub(self.layout.headroom_bytes))
     }
 
-    /// The folder of the archives as it is now; an error if there is none.
-    pub fn archives_folder(&self) -> Result<FolderId> {
-        identity::folder(&self.layout)
+    /// Opens the folder that is in the place of the archives now; an error if there is none.
+    pub fn open_archives(&self) -> Result<OpenArchives> {
+        OpenArchives::open(&self.layout)
     }
 
-    /// The same, made if it is missing.
+    /// Which folder that is; it is made if it is missing.
     pub fn make_archives_folder(&self) -> Result<FolderId> {
         identity::make_folder(&self.layout)
     }
@@ -202,12 +202,12 @@ impl Local {
 
     fn bring_back_one(&self, location: &Location) -> Result<()> {
         let _folders = self.layout.folders.lock();
-        identity::require_known(&self.layout)?;
+        let archives = identity::open_known(&self.layout)?;
         let text = location.as_str();
-        let path = OpenedPath::make(&self.layout.archives, text)?;
+        let path = OpenedPath::make_in(&archives, text)?;
         if trash::bring_back(&self.layout, &path, text)? {
             for beside in [proof_file::path_of(text), index_file::path_of(text)] {
-                let path = OpenedPath::make(&self.layout.archives, &beside)?;
+                let path = OpenedPath::make_in(&archives, &beside)?;
                 trash::bring_back(&self.layout, &path, &beside)?;
             }
             return Ok(());

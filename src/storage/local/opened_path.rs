@@ -20,12 +20,12 @@ pub(super) struct OpenedPath<'a> {
 
 impl<'a> OpenedPath<'a> {
     fn open(
-        root: &Path,
+        root: Folder,
         text: &'a str,
         step: impl Fn(&Folder, &OsStr) -> Result<Option<Folder>>,
     ) -> Result<Option<Self>> {
         let (folders, name) = text.rsplit_once('/').unwrap_or(("", text));
-        let mut path = Self { above: Vec::new(), folder: Folder::open(root)?, name: name.as_ref() };
+        let mut path = Self { above: Vec::new(), folder: root, name: name.as_ref() };
         for part in folders.split('/').filter(|part| !part.is_empty()) {
             let Some(next) = step(&path.folder, part.as_ref())? else { return Ok(None) };
             path.above.push(std::mem::replace(&mut path.folder, next));
@@ -35,6 +35,15 @@ impl<'a> OpenedPath<'a> {
 
     /// Opens the folders of `text` below `root`; `None`: one of them certainly does not exist.
     pub(super) fn find(root: &Path, text: &'a str) -> Result<Option<Self>> {
+        Self::find_from(Folder::open(root)?, text)
+    }
+
+    /// The same below an open folder.
+    pub(super) fn find_in(root: &Folder, text: &'a str) -> Result<Option<Self>> {
+        Self::find_from(root.again()?, text)
+    }
+
+    fn find_from(root: Folder, text: &'a str) -> Result<Option<Self>> {
         Self::open(root, text, |folder, name| match folder.open_folder(name) {
             Ok(next) => Ok(Some(next)),
             Err(Errno::NOENT) => Ok(None),
@@ -51,6 +60,15 @@ impl<'a> OpenedPath<'a> {
     /// Opens the folders of `text` below `root`, and makes those that are missing, durably. One that others may write to
     /// is refused: they could replace what is put there.
     pub(super) fn make(root: &Path, text: &'a str) -> Result<Self> {
+        Self::make_from(Folder::open(root)?, text)
+    }
+
+    /// The same below an open folder.
+    pub(super) fn make_in(root: &Folder, text: &'a str) -> Result<Self> {
+        Self::make_from(root.again()?, text)
+    }
+
+    fn make_from(root: Folder, text: &'a str) -> Result<Self> {
         let path = Self::open(root, text, |folder, name| {
             let inner = folder.make_folder(name)?;
             ownership::check_inner(folder, &inner)?;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use coffer::domain::{BackupId, FixedClock, InstanceId, Kind, Location, ProjectId, Timestamp};
-use coffer::storage::{Local, LocalSettings, Storage as _, StorageError, Workspace};
+use coffer::storage::{KnownArchives, Local, LocalSettings, Storage as _, StorageError, Workspace};
 
 use super::conformance::storage_conformance;
 
@@ -368,4 +368,41 @@ fn archives_are_brought_back_from_the_trash_together_or_not_at_all() {
     assert_eq!(store.stat(&one).unwrap(), None);
     store.bring_back(std::slice::from_ref(&one)).unwrap();
     assert!(store.stat(&one).unwrap().is_some() && store.discarded().unwrap().is_empty());
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "a test takes a folder away")]
+fn what_is_asked_of_the_open_folder_of_the_archives_is_not_answered_by_another_in_its_place() {
+    let (_place, store) = store();
+    let location = published(&store);
+    let (archives, away) = (folder_of(&store, "archives"), folder_of(&store, "away"));
+    let was = store.open_archives().unwrap();
+    std::fs::rename(&archives, &away).unwrap();
+    write(&archives.join("other/x.tar.zst"), "of another Coffer");
+    let other = store.open_archives().unwrap();
+    assert!(was.has(&location) && !other.has(&location));
+    assert_ne!(was.id(), other.id());
+    std::fs::remove_dir_all(&archives).unwrap();
+    std::fs::rename(&away, &archives).unwrap();
+    assert_eq!(store.open_archives().unwrap().id(), was.id());
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "a test takes a folder away")]
+fn nothing_is_brought_back_into_another_folder_than_that_of_the_archives() {
+    let (_place, store) = store();
+    let location = published(&store);
+    let known = KnownArchives::new(store.open_archives().unwrap().id());
+    store.remember_archives(&known).unwrap();
+    store.remove(&location).unwrap();
+    let (archives, away) = (folder_of(&store, "archives"), folder_of(&store, "away"));
+    std::fs::rename(&archives, &away).unwrap();
+    std::fs::create_dir(&archives).unwrap();
+    let refused = store.bring_back(std::slice::from_ref(&location)).unwrap_err();
+    assert!(matches!(refused, StorageError::NotInPlace { .. }), "{refused}");
+    assert_eq!(names(&archives), [""; 0]);
+    std::fs::remove_dir(&archives).unwrap();
+    std::fs::rename(&away, &archives).unwrap();
+    store.bring_back(std::slice::from_ref(&location)).unwrap();
+    assert!(path_of(&store, &location).exists());
 }
