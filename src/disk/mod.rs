@@ -20,7 +20,7 @@ use rustix::io::Errno;
 pub use handle::Handle;
 pub use link::{remove_link, replace_link};
 pub use socket::SocketFile;
-pub use tree::remove_tree;
+pub use tree::{NotRemoved, remove_tree, remove_tree_in};
 
 /// Bytes that an ordinary user may still write on a filesystem.
 pub fn free_bytes(filesystem: &StatVfs) -> u64 {

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
-use crate::disk::{self, Handle, Mount};
+use crate::disk::{self, Handle, NotRemoved};
 use crate::storage::{Result, StorageError};
 
 /// Folders are private to their owner, because archives hold whole databases.
@@ -112,16 +112,6 @@ impl Folder {
         handle.and_then(|it| it.metadata()).map_err(failed("inspecting", &self.path))
     }
 
-    /// The mount that it is in.
-    pub(super) fn mount(&self) -> Result<Mount> {
-        Mount::of_open(self).map_err(failed("inspecting", &self.path))
-    }
-
-    /// The mount of `name`, without following it.
-    pub(super) fn mount_of(&self, name: &OsStr) -> Result<Mount> {
-        Mount::of_name(self, name).map_err(failed("inspecting", &self.path_of(name)))
-    }
-
     /// The metadata of `name`, without following it; `None`: it certainly does not exist.
     pub(super) fn metadata(&self, name: &OsStr) -> Result<Option<Metadata>> {
         let found = match Handle::open(self, name) {
@@ -185,6 +175,15 @@ impl Folder {
     /// Removes the empty folder `name`, if it exists.
     pub(super) fn remove_folder(&self, name: &OsStr) -> Result<()> {
         self.remove(name, AtFlags::REMOVEDIR)
+    }
+
+    /// Removes `name` with everything below it, if it exists, following no link; returns how many bytes the files had.
+    pub(super) fn remove_tree(&self, name: &OsStr) -> Result<u64> {
+        match disk::remove_tree_in(self, name, &self.path) {
+            Err(error) if error.source.kind() == io::ErrorKind::NotFound => Ok(0),
+            Err(NotRemoved { path, source }) => Err(failed("removing", &path)(source)),
+            Ok(bytes) => Ok(bytes),
+        }
     }
 
     fn remove(&self, name: &OsStr, kind: AtFlags) -> Result<()> {

@@ -27,7 +27,6 @@ mod opened_path;
 mod ownership;
 mod pending;
 mod proof_file;
-mod removal;
 mod signing_seed;
 mod sweep;
 mod tested_keys;

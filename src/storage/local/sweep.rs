@@ -5,19 +5,15 @@ use std::time::SystemTime;
 
 use super::folder::Folder;
 use super::layout::{Layout, SMALL};
-use super::removal;
 use super::workspace;
 use crate::domain::{BackupId, Timestamp};
 use crate::storage::Result;
 
 /// How the names begin that are made in `tmp/`, besides those of unfinished archives: small files on their way to their
 /// place, the folders of drills, those of engines (the last two of version 0.1.0), files that never had a name where the
-/// filesystem can do that, and folders that a removal found too deep.
+/// filesystem can do that, and folders that a removal of version 0.1.0 found too deep.
 const BEGINNINGS: [&str; 7] =
-    [SMALL, workspace::PREFIX, ".coffer-", "mariadb-", "pg_basebackup-", ".tmp", STEM];
-
-/// Folders that are too deep to be removed at once get names that begin so.
-const STEM: &str = "swept";
+    [SMALL, workspace::PREFIX, ".coffer-", "mariadb-", "pg_basebackup-", ".tmp", "swept"];
 
 /// Removes names that Coffer makes there, and no others; returns how many there were. What cannot be removed does not
 /// keep the others: the first error is returned at the end.
@@ -27,7 +23,7 @@ pub(super) fn sweep(layout: &Layout) -> Result<usize> {
     for name in tmp.names()? {
         let name = name?;
         if is_own(&name) {
-            let removed = removal::remove(&tmp, &name, STEM);
+            let removed = tmp.remove_tree(&name);
             result = result.and(removed.map(|_bytes| swept += 1));
         } else {
             foreign.push(name);
@@ -60,7 +56,7 @@ pub(super) fn sweep_uploads(
         let age = written.ok().and_then(|it| it.duration_since(SystemTime::UNIX_EPOCH).ok());
         let is_old = age.is_some_and(|it| Timestamp::from_micros(0).plus(it) < before);
         if !is_known && is_old {
-            removal::remove(&tmp, &name, STEM)?;
+            tmp.remove_tree(&name)?;
             swept += 1;
         }
     }

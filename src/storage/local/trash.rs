@@ -14,7 +14,6 @@ use super::folder::{Folder, failed};
 use super::layout::Layout;
 use super::listing;
 use super::opened_path::OpenedPath;
-use super::removal;
 use crate::disk::rename_to_free_name;
 use crate::domain::{Location, Timestamp};
 use crate::failpoint;
@@ -55,7 +54,7 @@ pub(super) fn discard(
 /// Removes what was just discarded under this name.
 pub(super) fn remove_now(layout: &Layout, name: &OsStr) -> Result<()> {
     let trash = Folder::open(&layout.trash)?;
-    removal::remove(&trash, name, &layout.now_seconds().to_string())?;
+    trash.remove_tree(name)?;
     trash.sync()
 }
 
@@ -162,7 +161,7 @@ pub(super) fn empty(layout: &Layout, window: Duration) -> Result<u64> {
             None => Ok(0),
             Some(at) if at > now => redate(&trash, &name, now).map(|()| 0),
             Some(at) if now - at < window.as_secs() => Ok(0),
-            Some(at) => removal::remove(&trash, &name, &at.to_string()),
+            Some(_at) => trash.remove_tree(&name),
         };
         result = result.and(done.map(|more| bytes = bytes.saturating_add(more)));
     }

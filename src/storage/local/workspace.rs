@@ -9,7 +9,6 @@ use rustix::fs::{FlockOperation, flock};
 use rustix::process::geteuid;
 
 use super::folder::{Folder, failed};
-use super::removal;
 use crate::disk::open_regular;
 use crate::storage::{Result, StorageError};
 
@@ -62,7 +61,7 @@ impl Workspace {
         let (Some(within), Some(name)) = (self.path.parent(), self.path.file_name()) else {
             return Ok(0);
         };
-        removal::remove(&Folder::open_named(within)?, name, &name.to_string_lossy())
+        Folder::open_named(within)?.remove_tree(name)
     }
 }
 
@@ -83,8 +82,7 @@ fn remove_abandoned(within: &Path) {
         if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
             continue;
         }
-        let removed = Folder::open_named(within)
-            .and_then(|within| removal::remove(&within, &name, &name.to_string_lossy()));
+        let removed = Folder::open_named(within).and_then(|within| within.remove_tree(&name));
         if let Err(error) = removed {
             log::warn!("removing {}: {error}; it is left over", entry.path().display());
         }
