@@ -104,6 +104,11 @@ impl Catalog {
         self.store.read(|db| Ok(db.known_instances()?))
     }
 
+    /// Whether there is a finished backup of the instance.
+    pub fn has_backup(&self, id: InstanceId) -> Result<bool> {
+        self.store.read(|db| Ok(db.first_completed(id)?.is_some()))
+    }
+
     /// One instance; that of another project is reported as not found, except to an administrator. A
     /// detached one is found although it is not listed.
     pub fn instance(&self, scope: &Scope<Read>, id: InstanceId) -> Result<Instance> {

@@ -81,6 +81,12 @@ pub trait Engine: Send + Sync {
         Ok(())
     }
 
+    /// What backups will leave out, a line for each, as far as that can be found while others are made. Of a server, the
+    /// probe says it. Databases in files are not opened for it, which could keep a backup from reading them directly.
+    fn foretell(&self, _source: &Source) -> Result<Vec<String>> {
+        Ok(Vec::new())
+    }
+
     /// The size in bytes of the pages in which the database writes. Incremental backups compare files page by page.
     fn page_bytes(&self) -> u32;
 

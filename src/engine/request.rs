@@ -19,8 +19,15 @@ pub struct Probe {
     pub notes: Vec<String>,
     /// The usual ones, shown only when they are asked for: journal mode, page count…
     pub details: Vec<String>,
-    /// What backups will leave out or not vouch for.
+    /// What backups will leave out or not vouch for, a line for each.
     pub left_out: Vec<String>,
+}
+
+impl Probe {
+    /// What backups will leave out, as lines.
+    pub(super) fn lines_of(left_out: &[LeftOut]) -> Vec<String> {
+        left_out.iter().map(|it| format!("left out: {it}")).collect()
+    }
 }
 
 /// A copy that a backup makes first, among the temporary files.

@@ -4,6 +4,7 @@ mod alerts;
 mod archive_access;
 mod boundaries;
 mod error;
+mod foretold;
 mod gate;
 mod http;
 mod identity;

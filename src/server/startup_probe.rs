@@ -10,12 +10,11 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::catalog::CatalogError;
-use crate::domain::{
-    Cancel, Datastore, Instance, InstanceId, InstanceOrigin, InstanceStatus, with_causes,
-};
+use crate::domain::{Cancel, Datastore, Instance, InstanceId, with_causes};
 use crate::engine::{self, Engine};
 use crate::executor::Context;
+
+use super::foretold::{foretell, log_left_out, probed};
 
 /// How long a stop waits for a running probe: a database server that does not answer must not delay it.
 const STOP_TIMEOUT: Duration = Duration::from_secs(5);
@@ -42,6 +41,7 @@ impl StartupProbe {
         let (running, ended) = channel();
         let (stop, stopped) = channel::<()>();
         let (context, cancelled) = (context.clone(), cancel.clone());
+        foretell(&context, &cancel);
         let spawned = thread::Builder::new().name("sources".to_owned()).spawn(move || {
             let mut probe = Probe::new(context, cancelled);
             while let Some(wait) = probe.attempt() {
@@ -85,7 +85,7 @@ impl Probe {
 
     /// Tries those that failed last time. When to try again; `None`: there is nothing more to try.
     fn attempt(&mut self) -> Option<Duration> {
-        let instances = self.instances().unwrap_or_else(|error| {
+        let instances = probed(&self.context.catalog).unwrap_or_else(|error| {
             log::warn!("the sources are not probed: {}", with_causes(&error));
             Vec::new()
         });
@@ -117,15 +117,6 @@ impl Probe {
         (!self.failing.is_empty()).then(|| Duration::from_secs(minutes.saturating_mul(60)))
     }
 
-    /// The instances of the configuration as it is now.
-    fn instances(&self) -> Result<Vec<Instance>, CatalogError> {
-        let mut all = self.context.catalog.every_instance()?;
-        all.retain(|it| {
-            it.origin == InstanceOrigin::Configured && it.status != InstanceStatus::Detached
-        });
-        Ok(all)
-    }
-
     /// Why a backup would fail now, if so.
     fn probe(&self, instance: &Instance) -> Result<(), String> {
         match engine::find(&instance.datastore.engine) {
@@ -150,6 +141,7 @@ fn probe_server(context: &Context, instance: &Instance, engine: &dyn Engine) -> 
         probe.source_bytes,
         started.elapsed().as_millis()
     );
+    log_left_out(name, &probe.left_out);
     let problem = probe.staging.and_then(|it| it.problem(context.local.scratch_room().ok()?));
     let datastore = Datastore { engine: kind.clone(), version: probe.version };
     if let Err(error) = context.catalog.note_version(instance.id, datastore).wait() {

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::net::TcpListener;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
+use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::Command;
 
@@ -208,4 +209,25 @@ fn a_health_check_says_by_its_exit_code_whether_a_server_works() {
     let dead = server.run(&["healthcheck"]);
     assert_eq!(dead.status.code(), Some(1));
     assert!(stderr_of(&dead).contains("/healthcheck"), "{}", stderr_of(&dead));
+}
+
+#[test]
+fn a_start_says_what_the_first_backup_of_a_folder_will_leave_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let tree = folder.path().join("tree");
+    std::fs::create_dir(&tree).unwrap();
+    let _socket = UnixListener::bind(tree.join("of a daemon")).unwrap();
+    let source = format!("{{ path = {tree:?} }}");
+    let mut server =
+        TestServer::builder().instance_of("tree", "directory", &source, "quick").start();
+    let said = "instance \"tree\": left out: of a daemon: socket";
+    assert!(server.log().wait_for(said, 0).is_some(), "{}", server.log().text());
+    let row = server.admin().full("tree");
+    assert_eq!(row["left_out"][0]["what"], "of a daemon");
+    // From then on it is recorded with the backups.
+    let before = server.log().len();
+    server.restart();
+    server.admin().full("tree");
+    let lines = server.log().lines();
+    assert!(!lines.iter().skip(before).any(|it| it.contains(said)), "{lines:?}");
 }

@@ -4,12 +4,13 @@ use std::path::Path;
 
 use crate::cli::terminal::human;
 use crate::config::{Config, InstanceConfig};
-use crate::engine::{self, ENGINES, Probe};
+use crate::engine::{self, ENGINES, Engine, Probe};
 
 use super::finding::Findings;
 use super::service_view::ServiceView;
 
-/// How many things that an instance's backups leave out are named.
+/// How many things that the backups of a file or a folder leave out are named. Of a server it is all that its engine
+/// found worth naming.
 const LEFT_OUT_SHOWN: usize = 10;
 
 /// Probes every instance of the configuration as a backup would. `free`: bytes left for archives.
@@ -59,7 +60,7 @@ fn probe(
     }
     match engine.probe(source) {
         Ok(probe) => {
-            let found = text(engine.name(), &probe, verbose);
+            let found = text(engine, &probe, verbose);
             let staging = free.and_then(|free| probe.staging?.problem(free));
             match (staging, free) {
                 (Some(problem), _) => findings.problem(&check, found, problem),
@@ -117,13 +118,13 @@ fn staging(instance: &InstanceConfig, findings: &mut Findings) {
 }
 
 /// What a probe found, a line for each note.
-fn text(engine: &str, probe: &Probe, verbose: bool) -> String {
-    let mut lines =
-        vec![format!("{engine} {}, about {}", probe.version, human(probe.source_bytes))];
+fn text(engine: &dyn Engine, probe: &Probe, verbose: bool) -> String {
+    let (name, size) = (engine.name(), human(probe.source_bytes));
+    let mut lines = vec![format!("{name} {}, about {size}", probe.version)];
     lines.extend(probe.notes.iter().chain(probe.details.iter().filter(|_| verbose)).cloned());
-    let left_out = probe.left_out.iter().take(LEFT_OUT_SHOWN);
-    lines.extend(left_out.map(|it| format!("not in a backup, or not vouched for: {it}")));
-    if let more @ 1.. = probe.left_out.len().saturating_sub(LEFT_OUT_SHOWN) {
+    let most = if engine.reads_server() { usize::MAX } else { LEFT_OUT_SHOWN };
+    lines.extend(probe.left_out.iter().take(most).cloned());
+    if let more @ 1.. = probe.left_out.len().saturating_sub(most) {
         lines.push(format!("and {more} more"));
     }
     lines.join("\n")

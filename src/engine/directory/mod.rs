@@ -49,7 +49,7 @@ impl Engine for Directory {
             version: VERSION.to_owned(),
             source_bytes: totals.bytes,
             notes: vec![format!("members: {}", totals.members)],
-            left_out: totals.skipped,
+            left_out: Probe::lines_of(&totals.skipped),
             ..Probe::default()
         })
     }
@@ -58,6 +58,10 @@ impl Engine for Directory {
         let Options { path, answer_wait, .. } = Options::parse(source)?;
         mounts::require_answer(&path, answer_wait)?;
         walk::open_root(&path).map(drop)
+    }
+
+    fn foretell(&self, source: &Source) -> Result<Vec<String>, EngineError> {
+        self.probe(source).map(|it| it.left_out)
     }
 
     /// The size of the memory pages that files are usually written in.

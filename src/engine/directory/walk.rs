@@ -16,7 +16,7 @@ use rustix::io::Errno;
 use super::content::stat_after_tick;
 use super::options::{Options, toml_text};
 use crate::disk::open_quietly;
-use crate::domain::{EntryPath, FailureCode};
+use crate::domain::{EntryPath, FailureCode, LeftOut};
 use crate::engine::file_stat::{FileStat, stat_at, stat_open};
 use crate::engine::mounts::{answers, mounts_below, require_answer};
 use crate::engine::shell_quote::shell_quoted;
@@ -141,7 +141,7 @@ pub(super) struct Totals {
     pub(super) bytes: u64,
     pub(super) members: u64,
     /// What is not read, with the reason.
-    pub(super) skipped: Vec<String>,
+    pub(super) skipped: Vec<LeftOut>,
 }
 
 pub(super) fn totals(
@@ -154,7 +154,7 @@ pub(super) fn totals(
         pulse.beat();
         match visit {
             Visit::Skipped { path, reason } => {
-                totals.skipped.push(format!("{}: {reason}", printable(path)));
+                totals.skipped.push(LeftOut::new(printable(path), reason));
                 return Ok(());
             }
             Visit::Member(Member { found, .. }) if found.kind == FileType::RegularFile => {

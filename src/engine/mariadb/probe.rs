@@ -60,10 +60,9 @@ pub(super) fn probe(options: &Options) -> Result<Probe> {
             table_bytes(&client, options)?
         }
     };
-    let left_out = LeftOut::first(left_out, MAX_NOTES);
-    notes.extend(left_out.iter().map(|it| format!("left out: {it}")));
+    let left_out = Probe::lines_of(&LeftOut::first(left_out, MAX_NOTES));
     let version = facts.version;
-    Ok(Probe { version, source_bytes, staging, notes, ..Probe::default() })
+    Ok(Probe { version, source_bytes, staging, notes, left_out, ..Probe::default() })
 }
 
 /// The keys of encrypted tables, which no copy holds.

@@ -21,15 +21,18 @@ pub(super) fn probe(source: &Source) -> Result<Probe> {
     let (session, info) = Session::connect(source, &Cancel::default())?;
     let programs = &session.client.programs;
     let mut notes = vec![format!("server: {}", info.version), format!("role: {}", info.role)];
+    let mut left_out;
     let source_bytes = match session.server.method {
         Method::Physical => {
             programs.client("pg_basebackup", info.major())?;
             check_base_backup(&info)?;
             check_replication_login(&session)?;
             notes.extend(physical_notes(&info));
+            left_out = Probe::lines_of(&info.left_out().collect::<Vec<_>>());
             if info.settings(&session.client)?.is_none() {
                 let settings = no_settings(&info.role);
-                notes.push(format!("left out, unless they are in the data directory: {settings}"));
+                left_out
+                    .push(format!("left out, unless they are in the data directory: {settings}"));
             }
             info.base_bytes()
         }
@@ -42,7 +45,7 @@ pub(super) fn probe(source: &Source) -> Result<Probe> {
                 "method: logical, {} databases, each consistent as of its own moment",
                 selection.dumped.len()
             ));
-            let mut left_out = selection.left_out(&info);
+            let mut missing = selection.left_out(&info);
             for database in &selection.dumped {
                 let client = session.client.in_database(&database.name);
                 // Further arguments may keep from the dump what the role may not read.
@@ -50,12 +53,12 @@ pub(super) fn probe(source: &Source) -> Result<Probe> {
                     require_readable(&client, &database.name, &info)
                         .map_err(|error| client.classify(error))?;
                 }
-                left_out.extend(Unseen::query(&client, &database.name, &info)?.left_out);
+                missing.extend(Unseen::query(&client, &database.name, &info)?.left_out);
             }
             if info.settings(&session.client)?.is_none() {
-                left_out.push(no_settings(&info.role));
+                missing.push(no_settings(&info.role));
             }
-            notes.extend(left_out.iter().map(|it| format!("left out: {it}")));
+            left_out = Probe::lines_of(&missing);
             selection.dumped.iter().map(|it| it.bytes).sum()
         }
     };
@@ -71,7 +74,7 @@ pub(super) fn probe(source: &Source) -> Result<Probe> {
     let staging =
         is_staged.then_some(Staging { bytes: source_bytes, instead: "set method = \"logical\"" });
     let version = info.short_version().to_owned();
-    Ok(Probe { version, source_bytes, staging, notes, ..Probe::default() })
+    Ok(Probe { version, source_bytes, staging, notes, left_out, ..Probe::default() })
 }
 
 /// Whether the role and the server's settings allow a base backup.
@@ -150,8 +153,6 @@ fn physical_notes(info: &ServerInfo) -> Vec<String> {
             info.tablespaces.len()
         ));
     }
-    notes.extend(info.left_out().map(|it| format!("left out: {it}")));
-    let mut note = |text: &str| notes.push(text.to_owned());
     if info.standby {
         note("standby: yes; restored, it starts as one until standby.signal is removed");
     }

@@ -32,7 +32,6 @@ pub(super) fn probe(source: &Source) -> Result<Probe> {
     checker.check_version(&info, &cancel)?;
     let mut notes = notes(&info);
     let left_out = left_out(&client, &info, &cancel)?;
-    notes.extend(left_out.iter().map(|it| format!("left out: {it}")));
     notes.extend(check_rights(&client, &cancel)?);
     notes.push(match finder.find_any(&["redis-server", "valkey-server"], "redis-server") {
         Ok(path) => format!("drills: with {}, {}", path.display(), drill_network()),
@@ -40,7 +39,8 @@ pub(super) fn probe(source: &Source) -> Result<Probe> {
             .to_owned(),
     });
     let source_bytes = info.data_bytes();
-    Ok(Probe { version: info.version(), source_bytes, notes, ..Probe::default() })
+    let left_out = Probe::lines_of(&left_out);
+    Ok(Probe { version: info.version(), source_bytes, notes, left_out, ..Probe::default() })
 }
 
 fn notes(info: &Info) -> Vec<String> {

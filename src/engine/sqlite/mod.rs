@@ -72,7 +72,7 @@ impl Engine for Sqlite {
             details: info.facts.iter().map(|(name, value)| format!("{name}: {value}")).collect(),
             left_out: unchecked
                 .iter()
-                .map(|it| format!("table {it} is {}", dump::UNCHECKED))
+                .map(|it| format!("not vouched for: table {it} is {}", dump::UNCHECKED))
                 .collect(),
         })
     }

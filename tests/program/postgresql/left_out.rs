@@ -54,7 +54,10 @@ fn templates_closed_databases_and_properties_of_every_database_are_dumped_or_nam
     );
     let coffer = coffer_for(&server, LOGICAL).start();
     let text = doctor(&coffer);
-    assert!(text.contains("left out: the content of database shut"), "{text}");
+    let shut = "left out: the content of database shut";
+    assert!(text.contains(shut), "{text}");
+    let said = format!("instance \"shop\": {shut}");
+    assert!(coffer.log().wait_for(&said, 0).is_some(), "a start says it as well");
     let full = coffer.admin().full(NAME);
     let named = left_out(&full);
     assert!(named.contains("the content of database shut"), "{named}");
