@@ -1,6 +1,7 @@
 //! The data directory and its disk: a filesystem that is read-only, removals that fail, restores
 //! that were killed, a disk that reports errors.
 
+use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 
@@ -83,6 +84,12 @@ impl Drop for ReadOnly<'_> {
     }
 }
 
+/// Makes all of a filesystem read-only, or writable again, and not one of its mounts alone.
+fn remount(disk: &Disk, option: &str) {
+    let option = format!("remount,{option}");
+    succeed(Command::new("mount").args(["-o", &option]).arg(disk.path()));
+}
+
 /// What needs nothing of the data directory but to be read.
 fn assert_can_be_read(server: &TestServer, backup: &Value, elsewhere: &Path) {
     let id = id_of(backup);
@@ -93,6 +100,25 @@ fn assert_can_be_read(server: &TestServer, backup: &Value, elsewhere: &Path) {
         server.run_ok(&[command, id, "--to", target.to_str().unwrap()]);
         std::fs::remove_file(target).unwrap();
     }
+}
+
+#[test]
+fn who_may_not_read_a_read_only_filesystem_is_told_who_may() {
+    let (disk, folder) = (Disk::mounted(64), tempfile::tempdir().unwrap());
+    let data = disk.path().join("data");
+    let mut server = server_over(folder.path(), |it| it.data_dir(&data).unprivileged());
+    server.admin().full("shop");
+    server.terminate();
+    let catalog = data.join("catalog.db");
+    chown(&catalog, Some(0), Some(0)).unwrap();
+    remount(&disk, "ro");
+    for arguments in [&["verify", "latest:shop"][..], &["doctor"]] {
+        let output = server.run(arguments);
+        let said = String::from_utf8_lossy(&output.stdout).into_owned() + &stderr_of(&output);
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains("permission denied") && said.contains("run this as root"), "{said}");
+    }
+    remount(&disk, "rw");
 }
 
 #[test]

@@ -1,8 +1,11 @@
 //! Dumps: through the API, into a new data directory, into a server that runs.
 
+use std::path::Path;
+use std::process::Command;
+
 use super::fixture::{NAME, coffer_for, source, start_restored};
 use super::postgres::Postgres;
-use crate::support::{id_of, stderr_of};
+use crate::support::{Disk, id_of, names_in, stderr_of, succeed};
 
 const LOGICAL: &str = "method = \"logical\"";
 
@@ -79,6 +82,33 @@ fn what_needs_a_search_path_or_rows_of_another_table_loads_too() {
     assert!(output.status.success(), "{}", stderr_of(&output));
     assert!(fresh.dump_all() == before, "the dumps differ");
     assert_eq!(fresh.sql("shop", "SELECT k FROM public.kept"), "t\n");
+}
+
+#[test]
+fn dumps_for_a_server_are_unpacked_with_the_temporary_files_where_the_data_directory_is_read_only()
+{
+    let (server, disk) = (Postgres::new(), Disk::mounted(64));
+    server.sql("postgres", "CREATE DATABASE shop");
+    server.sql("shop", "CREATE TABLE item AS SELECT generate_series(1, 9) AS n");
+    let keys = "databases = [\"shop\"], method = \"logical\"";
+    let data = disk.path().join("data");
+    let mut coffer = coffer_for(&server, keys).data_dir(&data).start();
+    let full = coffer.admin().full(NAME);
+    coffer.terminate();
+    server.sql("postgres", "DROP DATABASE shop");
+    succeed(Command::new("mount").args(["-o", "remount,ro"]).arg(disk.path()));
+    let temporary = tempfile::tempdir().unwrap();
+    let into = |folder: &Path| {
+        let mut command = coffer.command(&["restore", id_of(&full), "--into", NAME]);
+        command.env("TMPDIR", folder).output().unwrap()
+    };
+    let nowhere = into(Path::new("/nowhere"));
+    assert!(stderr_of(&nowhere).contains("/nowhere"), "{}", stderr_of(&nowhere));
+    let output = into(temporary.path());
+    assert!(output.status.success(), "{}", stderr_of(&output));
+    assert_eq!(server.sql("shop", "SELECT count(*) FROM item"), "9\n");
+    assert_eq!(names_in(temporary.path()), [""; 0]);
+    succeed(Command::new("mount").args(["-o", "remount,rw"]).arg(disk.path()));
 }
 
 #[test]
