@@ -145,7 +145,8 @@ fn hear_data(peer: &mut BufReader<Box<dyn Connection>>) -> Option<String> {
         if line == "." {
             return Some(data.join("\n"));
         }
-        data.push(line);
+        // A dot at the beginning of a line was doubled on its way.
+        data.push(line.strip_prefix('.').map_or_else(|| line.clone(), str::to_owned));
     }
 }
 

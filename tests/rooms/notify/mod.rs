@@ -1,5 +1,6 @@
 //! Alerts from what is wrong to the receiver, over a real catalog, with a clock and problems that the tests set.
 
+mod causes;
 mod channels;
 mod monitors;
 mod on_time;

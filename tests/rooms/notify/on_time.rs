@@ -14,7 +14,7 @@ const GRACE: Duration = Duration::from_secs(2 * 3600);
 
 impl House {
     /// What is wrong is what the catalog says.
-    fn watching_the_catalog(channels: Vec<Channel>) -> Self {
+    pub(super) fn watching_the_catalog(channels: Vec<Channel>) -> Self {
         let mut house = Self::new(channels);
         let catalog = Arc::clone(&house.catalog);
         house.notifier = Notifier::new(
