@@ -25,6 +25,9 @@ pub use error::ClientError;
 /// What every path of the API begins with.
 const VERSION: &str = "/v1.0/";
 
+/// The largest answer that is read: the health of a hundred thousand instances.
+const LARGEST_ANSWER: u64 = 256 << 20;
+
 /// The API of one project.
 #[derive(Debug, Clone)]
 pub struct Client {
@@ -262,7 +265,8 @@ impl Client {
         body: Option<&[u8]>,
     ) -> Result<T, ClientError> {
         let mut answer = self.send(method, path, body)?;
-        answer.body_mut().read_json().map_err(|cause| {
+        let body = answer.body_mut().with_config().limit(LARGEST_ANSWER);
+        body.read_json().map_err(|cause| {
             let request = format!("{method} {path}");
             ClientError::Unreadable { request, cause }
         })

@@ -8,8 +8,8 @@ use coffer::client::{Client, Connection};
 use coffer::domain::BackupId;
 
 /// A server that gives this answer to the only request it takes, and gives back that request.
-fn server(answer: &'static str) -> (String, thread::JoinHandle<String>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+fn server(answer: impl Into<String>) -> (String, thread::JoinHandle<String>) {
+    let (listener, answer) = (TcpListener::bind("127.0.0.1:0").unwrap(), answer.into());
     let base = format!("http://{}", listener.local_addr().unwrap());
     let served = thread::spawn(move || {
         let (mut stream, _) = listener.accept().unwrap();
@@ -38,6 +38,22 @@ fn a_refusal_is_an_error_with_the_servers_sentence() {
         format!("GET /v1.0/project-a/backups/{id}: Resource x cannot be found. (status 404)");
     assert_eq!(error.to_string(), expected);
     assert!(served.join().unwrap().to_ascii_lowercase().contains("x-auth-token: a-secret"));
+}
+
+#[test]
+fn the_health_of_many_thousand_instances_is_read_whole() {
+    let problem = r#"{"kind":"missed","severity":"critical","instance_id":null,"since":"2026-01-01T00:00:00","message":"it is","advice":"do"}"#;
+    let problems = vec![problem; 120_000].join(",");
+    let body = format!(
+        r#"{{"health":{{"state":"critical","problems":[{problems}],"notices":[],"instances":[],"disk":null,"places":[]}}}}"#
+    );
+    assert!(body.len() > 10 << 20, "{}", body.len());
+    let length = body.len();
+    let (base, served) =
+        server(format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{body}"));
+    let health = client(&base).project_health(true).unwrap();
+    assert_eq!(health.problems.len(), 120_000);
+    served.join().unwrap();
 }
 
 #[test]
