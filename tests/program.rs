@@ -95,6 +95,8 @@ mod shutdown;
 mod soak;
 #[path = "program/sqlite/mod.rs"]
 mod sqlite;
+#[path = "program/staged_servers.rs"]
+mod staged_servers;
 #[path = "program/status.rs"]
 mod status;
 mod support;

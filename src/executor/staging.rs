@@ -22,6 +22,7 @@ use crate::disk::{Handle, free_bytes, remove_link, remove_tree, replace_link};
 use crate::domain::{FailureCode, InstanceId, RunId};
 use crate::engine::{EngineError, shell_quoted};
 use crate::storage::StorageError;
+use crate::undo::look_for_users;
 
 use super::{JobError, Result};
 
@@ -107,16 +108,13 @@ impl StagingPlace {
     fn require_no_server(&self) -> Result<()> {
         let Some(current) = &self.current else { return Ok(()) };
         let folder = self.keeper.join(current).join(&self.name);
-        match running_server(&folder) {
-            None => Ok(()),
-            Some(process) => {
-                let text = format!(
-                    "a server runs on {} (process {process}); stop it before the time of staging.schedule",
-                    self.to.display()
-                );
-                Err(EngineError::known(FailureCode::TargetOccupied, text).into())
-            }
-        }
+        let named = running_server(&folder).map(|it| format!("a server runs on it (process {it})"));
+        let Some(why) = named.or_else(|| used_by(&folder)) else { return Ok(()) };
+        let text = format!(
+            "{} is not replaced: {why}; stop it before the time of staging.schedule",
+            self.to.display()
+        );
+        Err(EngineError::known(FailureCode::TargetOccupied, text).into())
     }
 
     /// Fails unless `needed` bytes fit beside what is there, and `headroom` more stay free.
@@ -290,6 +288,12 @@ fn running_server(folder: &Path) -> Option<u32> {
     })
 }
 
+/// Who uses this data directory, as far as this user may see: Redis writes no such file, and others may write it elsewhere.
+fn used_by(folder: &Path) -> Option<String> {
+    let found = look_for_users(folder, &[]).programs;
+    (!found.is_empty()).then(|| format!("it is used by {}", found.join(", ")))
+}
+
 fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> EngineError {
     move |error| EngineError::target(action, path, error)
 }
@@ -301,6 +305,7 @@ fn sync(folder: &Path) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::{FileExt as _, symlink};
+    use std::process::Command;
 
     use super::*;
 
@@ -354,6 +359,20 @@ mod tests {
         let refused = refresh(&to, instance, "").unwrap_err();
         assert!(refused.to_string().contains(&own), "{refused}");
         std::fs::remove_file(to.join("postmaster.pid")).unwrap();
+        refresh(&to, instance, "").unwrap();
+    }
+
+    #[test]
+    fn the_data_of_a_server_that_leaves_no_file_with_its_process_is_not_replaced_either() {
+        let (_folder, to, instance) = place();
+        refresh(&to, instance, "").unwrap();
+        // Like Redis, which changes into its folder.
+        let mut server = Command::new("sleep").arg("600").current_dir(&to).spawn().unwrap();
+        let refused = refresh(&to, instance, "");
+        server.kill().unwrap();
+        server.wait().unwrap();
+        let refused = refused.unwrap_err().to_string();
+        assert!(refused.contains(&server.id().to_string()), "{refused}");
         refresh(&to, instance, "").unwrap();
     }
 

@@ -7,10 +7,9 @@ use rusqlite::Connection;
 use serde_json::{Value, json};
 
 use crate::support::{
-    Client, TestServer, archive_of, damage, damage_index, id_of, names_in, wait_until, write_file,
+    Client, MONTHLY, TestServer, archive_of, damage, damage_index, id_of, names_in, wait_until,
+    write_file,
 };
-
-const DAY: i64 = 86_400_000_000;
 
 fn run_sql(database: &Path, sql: &str) {
     Connection::open(database).unwrap().execute_batch(sql).unwrap();
@@ -37,9 +36,6 @@ fn content(database: &Path) -> (String, i64) {
     let sql = "SELECT min(word), count(*) FROM row";
     db.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap()
 }
-
-/// A time of the day when nothing is due while a test runs: what a test wants done is overdue by days.
-const SCHEDULE: &str = "monthly 1 04:00";
 
 struct Fixture {
     server: TestServer,
@@ -72,50 +68,20 @@ impl Fixture {
     fn client(&self) -> Client {
         self.server.admin()
     }
-
-    /// Stops the server, changes its catalog, and starts it.
-    fn restart_with(&mut self, sql: &str) {
-        self.server.terminate();
-        run_sql(&self.server.data_dir().join("catalog.db"), sql);
-        self.server.restart();
-    }
-
-    /// As if everything had been made forty days ago.
-    fn forty_days_later(&mut self) {
-        let ago = 40 * DAY;
-        self.restart_with(&format!(
-            "UPDATE backups SET created = created - {ago}, verified_at = verified_at - {ago};
-             UPDATE runs SET asked = asked - {ago}, begun = begun - {ago}, ended = ended - {ago};"
-        ));
-    }
-
-    /// How the restores into staging ended, oldest first.
-    fn stagings(&self) -> Vec<String> {
-        let db = Connection::open(self.server.data_dir().join("catalog.db")).unwrap();
-        let sql =
-            "SELECT result FROM runs WHERE kind = 'staging' AND ended IS NOT NULL ORDER BY id";
-        let mut statement = db.prepare(sql).unwrap();
-        let found = statement.query_map([], |row| row.get(0)).unwrap();
-        found.map(Result::unwrap).collect()
-    }
-
-    fn wait_for_stagings(&self, expected: &[&str]) {
-        wait_until("the restore into staging", || (self.stagings() == expected).then_some(()));
-    }
 }
 
 #[test]
 fn the_newest_backup_is_restored_into_staging_again_and_again_also_while_it_is_open() {
     let staging = |folder: &Path| {
         let to = folder.join("staging/shop.db");
-        format!("staging = {{ to = {to:?}, schedule = \"{SCHEDULE}\" }}")
+        format!("staging = {{ to = {to:?}, schedule = \"{MONTHLY}\" }}")
     };
     let mut fixture = Fixture::with(&staging);
     let to = fixture.staging().join("shop.db");
     fixture.client().full("shop");
     assert_eq!(names_in(&fixture.staging()), [""; 0], "nothing was due before the first backup");
-    fixture.forty_days_later();
-    fixture.wait_for_stagings(&["done"]);
+    fixture.server.forty_days_later();
+    fixture.server.wait_for_stagings(&["done"]);
     assert_eq!(content(&to), ("first 1".to_owned(), 500));
 
     // Somebody works with it, and has written what is in its -wal alone.
@@ -124,8 +90,8 @@ fn the_newest_backup_is_restored_into_staging_again_and_again_also_while_it_is_o
         .unwrap();
     run_sql(&fixture.database, "UPDATE row SET word = 'second ' || id");
     fixture.client().full("shop");
-    fixture.forty_days_later();
-    fixture.wait_for_stagings(&["done", "done"]);
+    fixture.server.forty_days_later();
+    fixture.server.wait_for_stagings(&["done", "done"]);
     assert_eq!(content(&to), ("second 1".to_owned(), 500), "nothing of the old -wal is applied");
     let old: String = open.query_row("SELECT max(word) FROM row", [], |row| row.get(0)).unwrap();
     assert_eq!(old, "by staging", "who has it open still reads the old one");
@@ -138,8 +104,8 @@ fn the_newest_backup_is_restored_into_staging_again_and_again_also_while_it_is_o
     std::fs::remove_file(&to).unwrap();
     write_file(&to, "mine");
     fixture.server.allow_warning("did not put it there");
-    fixture.forty_days_later();
-    fixture.wait_for_stagings(&["done", "done", "failed"]);
+    fixture.server.forty_days_later();
+    fixture.server.wait_for_stagings(&["done", "done", "failed"]);
     assert_eq!(std::fs::read(&to).unwrap(), b"mine");
     assert!(fixture.server.log().text().contains("mv -nT"), "the log says how to mend it");
 }
@@ -148,13 +114,13 @@ fn the_newest_backup_is_restored_into_staging_again_and_again_also_while_it_is_o
 fn data_that_its_own_check_calls_bad_is_not_put_into_staging() {
     let keys = |folder: &Path| {
         let to = folder.join("staging/shop.db");
-        format!("check = \"off\"\nstaging = {{ to = {to:?}, schedule = \"{SCHEDULE}\" }}")
+        format!("check = \"off\"\nstaging = {{ to = {to:?}, schedule = \"{MONTHLY}\" }}")
     };
     let mut fixture = Fixture::with(&keys);
     let to = fixture.staging().join("shop.db");
     fixture.client().full("shop");
-    fixture.forty_days_later();
-    fixture.wait_for_stagings(&["done"]);
+    fixture.server.forty_days_later();
+    fixture.server.wait_for_stagings(&["done"]);
     run_sql(
         &fixture.database,
         "UPDATE row SET word = 'second ' || id; PRAGMA wal_checkpoint(TRUNCATE)",
@@ -162,8 +128,8 @@ fn data_that_its_own_check_calls_bad_is_not_put_into_staging() {
     damage_index(&fixture.database, "by_word");
     fixture.client().full("shop");
     fixture.server.allow_warning("the data of the backup is bad, and is not put there");
-    fixture.forty_days_later();
-    fixture.wait_for_stagings(&["done", "damaged"]);
+    fixture.server.forty_days_later();
+    fixture.server.wait_for_stagings(&["done", "damaged"]);
     assert_eq!(content(&to), ("first 1".to_owned(), 500), "what was there stays");
     let generations = names_in(&fixture.staging().join(".shop.db.coffer"));
     assert_eq!(generations.len(), 2, "and nothing beside it: {generations:?}");
@@ -171,10 +137,10 @@ fn data_that_its_own_check_calls_bad_is_not_put_into_staging() {
 
 #[test]
 fn a_drill_by_the_schedule_finds_a_damaged_source_and_says_so_of_that_backup_alone() {
-    let keys = |_: &Path| format!("check = \"off\"\ndrill = \"{SCHEDULE}\"");
+    let keys = |_: &Path| format!("check = \"off\"\ndrill = \"{MONTHLY}\"");
     let mut fixture = Fixture::with(&keys);
     let sound = fixture.client().full("shop");
-    fixture.forty_days_later();
+    fixture.server.forty_days_later();
     let passed = fixture.client().drilled(id_of(&sound));
     assert_eq!(passed["drill"]["status"], "passed");
     run_sql(&fixture.database, "PRAGMA wal_checkpoint(TRUNCATE)");
@@ -182,7 +148,7 @@ fn a_drill_by_the_schedule_finds_a_damaged_source_and_says_so_of_that_backup_alo
     let bad = fixture.client().full("shop");
     assert_eq!((&bad["status"], &bad["drill"]), (&json!("COMPLETED"), &Value::Null));
     fixture.server.allow_warning("found damage");
-    fixture.forty_days_later();
+    fixture.server.forty_days_later();
     let row = fixture.client().drilled(id_of(&bad));
     assert_eq!(row["drill"]["status"], "damaged", "{row:#}");
     let sound = fixture.client().backup(id_of(&sound));
@@ -197,7 +163,7 @@ fn archives_are_read_again_when_their_proof_is_old_and_rot_is_found() {
     damage(&archive);
     std::fs::set_permissions(&archive, std::fs::Permissions::from_mode(0o400)).unwrap();
     fixture.server.allow_warning("reading the archive of backup");
-    fixture.forty_days_later();
+    fixture.server.forty_days_later();
     let result_of = |row: &Value| -> Option<String> {
         let db = Connection::open(fixture.server.data_dir().join("catalog.db")).unwrap();
         let sql = "SELECT result FROM runs WHERE kind = 'verify' AND backup = ?1";

@@ -16,6 +16,7 @@ mod process;
 mod readers;
 mod server;
 mod sqlite_shell;
+mod staging;
 
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
@@ -36,6 +37,7 @@ pub(crate) use process::{
 pub(crate) use readers::Readers;
 pub(crate) use server::TestServer;
 pub(crate) use sqlite_shell::SqliteShell;
+pub(crate) use staging::MONTHLY;
 
 /// The project of instances and tokens unless a test names another.
 pub(crate) const PROJECT: &str = "project-a";

@@ -3,17 +3,11 @@
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Child, Stdio};
 
-use rusqlite::Connection;
 use rustix::process::Signal;
 
 use super::fixture::{NAME, source, tools_replacing};
 use super::postgres::Postgres;
-use crate::support::{Builder, Disk, TestServer, stderr_of, wait_until, write_file};
-
-/// When nothing is due while a test runs: what a test wants done is overdue by days.
-const SCHEDULE: &str = "monthly 1 04:00";
-
-const FORTY_DAYS: i64 = 40 * 86_400_000_000;
+use crate::support::{Builder, Disk, MONTHLY, TestServer, stderr_of, wait_until, write_file};
 
 struct Fixture {
     // Ends first: without its source it would warn.
@@ -46,13 +40,9 @@ impl Fixture {
             .instance_of(NAME, "postgresql", &source(&shop, keys), "quick")
             .toml(&format!(
                 "timezone = \"UTC\"\n[instances.staging]\nserver = {staging}\n\
-                 database = \"shop_staging\"\nschedule = \"{SCHEDULE}\""
+                 database = \"shop_staging\"\nschedule = \"{MONTHLY}\""
             ));
         Self { coffer: build(builder).start(), shop, stage }
-    }
-
-    fn catalog(&self) -> Connection {
-        Connection::open(self.coffer.data_dir().join("catalog.db")).unwrap()
     }
 
     /// Backs up, lets forty days pass, and waits until the restores into staging have ended like this.
@@ -64,29 +54,8 @@ impl Fixture {
 
     #[track_caller]
     fn forty_days_later(&mut self, expected: &[&str]) {
-        self.forty_days_ago();
-        self.coffer.restart();
-        wait_until("the restore into staging", || (self.ended() == expected).then_some(()));
-    }
-
-    /// Stops the server, and makes everything forty days older.
-    fn forty_days_ago(&mut self) {
-        self.coffer.terminate();
-        let ago = format!(
-            "UPDATE backups SET created = created - {FORTY_DAYS}, verified_at = verified_at - {FORTY_DAYS};
-             UPDATE runs SET asked = asked - {FORTY_DAYS}, begun = begun - {FORTY_DAYS}, ended = ended - {FORTY_DAYS};"
-        );
-        self.catalog().execute_batch(&ago).unwrap();
-    }
-
-    /// How the restores into staging ended, oldest first.
-    fn ended(&self) -> Vec<String> {
-        let catalog = self.catalog();
-        let sql =
-            "SELECT result FROM runs WHERE kind = 'staging' AND ended IS NOT NULL ORDER BY id";
-        let mut statement = catalog.prepare(sql).unwrap();
-        let found = statement.query_map([], |row| row.get(0)).unwrap();
-        found.map(Result::unwrap).collect()
+        self.coffer.forty_days_later();
+        self.coffer.wait_for_stagings(expected);
     }
 
     #[track_caller]
@@ -209,8 +178,7 @@ fn a_refresh_that_is_killed_between_load_and_exchange_leaves_the_earlier_databas
     fixture.shop.sql("shop", "UPDATE item SET t = 'second'");
     fixture.coffer.admin().full(NAME);
     std::fs::File::create_new(&file).unwrap();
-    fixture.forty_days_ago();
-    fixture.coffer.restart();
+    fixture.coffer.forty_days_later();
     let status = fixture.coffer.wait_for_exit();
     assert_eq!(status.signal(), Some(Signal::KILL.as_raw()), "{status}");
     let left = "others postgres shop_staging shop_staging.coffer-new template0 template1\n";
@@ -221,8 +189,7 @@ fn a_refresh_that_is_killed_between_load_and_exchange_leaves_the_earlier_databas
 
     std::fs::remove_file(&file).unwrap();
     fixture.coffer.restart();
-    let expected = ["done", "interrupted", "done"];
-    wait_until("the restore into staging", || (fixture.ended() == expected).then_some(()));
+    fixture.coffer.wait_for_stagings(&["done", "interrupted", "done"]);
     fixture.assert_stage_has("second|500");
 }
 
