@@ -90,7 +90,7 @@ impl Catalog {
 
     /// Whether one waits or runs, of any instance.
     pub fn has_open(&self, kind: Recurring) -> Result<bool> {
-        self.store.read(|db| Ok(db.has_open_run(kind.run_kind(), None)?))
+        self.store.read(|db| Ok(db.has_open_run(kind.run_kind())?))
     }
 
     /// The instances of which one waits or runs.
@@ -105,7 +105,7 @@ impl Catalog {
     pub fn is_idle(&self) -> Result<bool> {
         self.store.read(|db| {
             for kind in RunKind::ALL {
-                if db.has_open_run(*kind, None)? {
+                if db.has_open_run(*kind)? {
                     return Ok(false);
                 }
             }
@@ -202,7 +202,7 @@ impl Rules {
                 return not_due(RecurringLook::Never);
             }
         }
-        if db.has_open_run(kind.run_kind(), Some(id))? {
+        if db.has_open_recurring(kind.run_kind(), id)? {
             return not_due(RecurringLook::AfterRun);
         }
         let Some((backup, _)) = lineage::newest_good(db, &instance, self.latest_plausible())?

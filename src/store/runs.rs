@@ -175,8 +175,11 @@ statements! {
          ORDER BY ended DESC, id DESC LIMIT :limit"
     );
 
-    ANY_OPEN = "SELECT 1 FROM runs
-         WHERE kind = :kind AND ended IS NULL AND (:instance IS NULL OR instance = :instance) LIMIT 1";
+    ANY_OPEN = "SELECT 1 FROM runs WHERE kind = ?1 AND ended IS NULL LIMIT 1";
+
+    /// Thousands may wait: this searches for the instance, and reads none of the others'.
+    OPEN_RECURRING = "SELECT 1 FROM runs INDEXED BY runs_recurring
+         WHERE instance = ?1 AND kind = ?2 AND kind IN ('drill', 'staging') AND ended IS NULL LIMIT 1";
 
     OPEN_INSTANCES = "SELECT instance FROM runs
          WHERE kind = ?1 AND ended IS NULL AND instance IS NOT NULL";
@@ -355,10 +358,15 @@ impl Records<'_> {
         Ok(found.into_iter().map(Run::from).collect())
     }
 
-    /// Whether a run of a kind waits or is under way, of this instance or of any.
-    pub fn has_open_run(self, kind: RunKind, instance: Option<InstanceId>) -> Result<bool> {
-        let params = named_params! { ":kind": kind, ":instance": instance };
-        Ok(query_first(self.0, ANY_OPEN, params, |_row| Ok(()))?.is_some())
+    /// Whether a run of a kind waits or is under way, of any instance.
+    pub fn has_open_run(self, kind: RunKind) -> Result<bool> {
+        Ok(query_first(self.0, ANY_OPEN, [kind], |_row| Ok(()))?.is_some())
+    }
+
+    /// Whether a drill, or a restore into staging, of this instance waits or is under way.
+    pub fn has_open_recurring(self, kind: RunKind, instance: InstanceId) -> Result<bool> {
+        let params = params![instance, kind];
+        Ok(query_first(self.0, OPEN_RECURRING, params, |_row| Ok(()))?.is_some())
     }
 
     /// The instances of which a run of a kind waits or is under way.
