@@ -13,6 +13,9 @@ use super::{LONGEST_WAIT, Retention, Scheduler};
 /// The shortest wait, so that a look that finds nothing is not repeated at once.
 const SHORTEST_WAIT: Duration = Duration::from_millis(10);
 
+/// The nice value of retention.
+const NICE: i32 = 10;
+
 /// The running scheduler. Ended with [`SchedulerThread::stop`].
 #[derive(Debug)]
 pub struct SchedulerThread {
@@ -70,6 +73,9 @@ fn start_retention(
     stopping: Arc<AtomicBool>,
 ) -> io::Result<JoinHandle<()>> {
     Builder::new().name("retention".to_owned()).spawn(move || {
+        // Nobody waits for it, and after a start it looks at all there is: those who ask meanwhile are answered first. Where
+        // that is refused, it goes on as it is.
+        rustix::process::setpriority_process(None, NICE).ok();
         while !stopping.load(Ordering::Acquire) {
             let seen = retention.bell.count();
             if !retention.work_one() {
