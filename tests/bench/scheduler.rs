@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, Stdio, id};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::thread::{park_timeout, spawn};
@@ -132,7 +132,9 @@ fn questions(program: &Program, config: &Path, many: &str, results: &mut Results
         add(&format!("GET health, {which}"), "ms", started.elapsed().as_secs_f64() * 1000.0);
     }
     for _request in 0..REQUESTS {
-        add("coffer status", "ms", status(program, config)?);
+        let (wall, processor) = status(program, config)?;
+        add("coffer status", "ms", wall);
+        add("coffer status: of a processor, without the server's", "ms", processor);
     }
     let before = cpu_of(server.pid())?;
     park_timeout(COUNTED);
@@ -141,18 +143,25 @@ fn questions(program: &Program, config: &Path, many: &str, results: &mut Results
     add("peak RSS", "MiB", memory_of(server.pid(), "VmHWM:")?);
     add("RSS without the program's own file", "MiB", memory_of(server.pid(), "RssAnon:")?);
     server.stop()?;
-    add("coffer status without a server", "ms", status(program, config)?);
+    let (wall, processor) = status(program, config)?;
+    add("coffer status without a server", "ms", wall);
+    add("coffer status without a server: of a processor", "ms", processor);
     Ok(())
 }
 
-/// Milliseconds that `coffer status` takes. Whatever it says of so old backups is right.
-fn status(program: &Program, config: &Path) -> Outcome<f64> {
-    let started = Instant::now();
+/// Milliseconds that `coffer status` takes, by a clock on the wall and of a processor. Whatever it says of so old backups
+/// is right.
+fn status(program: &Program, config: &Path) -> Outcome<(f64, f64)> {
+    // Its time is added to that of this process, which waits meanwhile.
+    let (started, before) = (Instant::now(), cpu_of(id())?);
     let mut command = Command::new(&program.path);
     command.args(["status", "--config"]).arg(config);
     let status = command.stdout(Stdio::null()).stderr(Stdio::null()).status()?;
     match status.code() {
-        Some(0 | 7) => Ok(started.elapsed().as_secs_f64() * 1000.0),
+        Some(0 | 7) => {
+            let wall = started.elapsed().as_secs_f64() * 1000.0;
+            Ok((wall, (cpu_of(id())? - before) * 1000.0))
+        }
         _ => Err(format!("coffer status: {status}").into()),
     }
 }
@@ -176,20 +185,46 @@ fn policy() -> Outcome<Policy> {
     Ok(Policy { zone, timetable: Some(timetable), keep, drill, staging, health })
 }
 
-/// The times that ticks took by a clock on the wall, in milliseconds, and of a processor all together.
+/// The times that ticks took, in milliseconds, and what they took of a processor all together.
 #[derive(Debug, Default)]
 struct Took {
-    wall: Vec<f64>,
+    ticks: Vec<Tick>,
     processor: Duration,
+}
+
+/// What a tick took by a clock on the wall, in milliseconds.
+#[derive(Debug, Clone, Copy)]
+struct Tick {
+    wall: f64,
+    /// Without the time in which others had the processors.
+    own: f64,
 }
 
 impl Took {
     fn tick(&mut self, scheduler: &mut Scheduler) -> Outcome<Timestamp> {
-        let (started, before) = (Instant::now(), processor_time()?);
+        let (before, started) = (Thread::now()?, Instant::now());
         let next = scheduler.tick();
-        self.wall.push(started.elapsed().as_secs_f64() * 1000.0);
-        self.processor += processor_time()?.saturating_sub(before);
+        let (wall, after) = (started.elapsed(), Thread::now()?);
+        let own = wall.saturating_sub(after.waited.saturating_sub(before.waited));
+        let [wall, own] = [wall, own].map(|it| it.as_secs_f64() * 1000.0);
+        self.ticks.push(Tick { wall, own });
+        self.processor += after.had.saturating_sub(before.had);
         Ok(next)
+    }
+
+    /// The longest ones by the wall, and those by what they took themselves.
+    fn report_longest(&self, many: &str, results: &mut Results) {
+        let walls = self.ticks.iter().map(|it| it.wall).collect();
+        let owns = self.ticks.iter().map(|it| it.own).collect();
+        let by: [(&str, Vec<f64>); 2] =
+            [("by the wall", walls), ("without waiting for a processor", owns)];
+        for (how, mut took) in by {
+            took.sort_by(|one, other| other.total_cmp(one));
+            for figure in took.into_iter().take(LONGEST) {
+                let row = format!("scheduler: the longest ticks with all due: {how}, {many}");
+                results.figure(&row, COFFER, "ms", figure);
+            }
+        }
     }
 
     fn report(self, when: &str, many: &str, results: &mut Results) -> Outcome<()> {
@@ -197,18 +232,29 @@ impl Took {
             let row = format!("scheduler: a tick {when}: {what}, {many}");
             results.figure(&row, COFFER, "ms", figure);
         };
-        let count = f64::from(u32::try_from(self.wall.len())?);
+        let count = f64::from(u32::try_from(self.ticks.len())?);
         add("of a processor, the mean", self.processor.as_secs_f64() * 1000.0 / count);
-        self.wall.into_iter().for_each(|it| add("by the wall", it));
+        self.ticks.iter().for_each(|it| add("by the wall", it.wall));
+        self.ticks.iter().for_each(|it| add("without waiting for a processor", it.own));
         Ok(())
     }
 }
 
-/// How long this thread has had a processor. Some kernels count in steps of milliseconds, so of many ticks the sum is right.
-fn processor_time() -> Outcome<Duration> {
-    let shown = fs::read_to_string("/proc/thread-self/schedstat")?;
-    let nanos = shown.split_whitespace().next().ok_or("no figure")?.parse()?;
-    Ok(Duration::from_nanos(nanos))
+/// How long this thread has had a processor, and waited for one.
+#[derive(Debug)]
+struct Thread {
+    /// Some kernels count this in steps of milliseconds, so of many ticks the sum is right.
+    had: Duration,
+    waited: Duration,
+}
+
+impl Thread {
+    fn now() -> Outcome<Self> {
+        let shown = fs::read_to_string("/proc/thread-self/schedstat")?;
+        let mut figures = shown.split_whitespace().map(|it| it.parse().map(Duration::from_nanos));
+        let mut next = || figures.next().ok_or("no figure");
+        Ok(Self { had: next()??, waited: next()?? })
+    }
 }
 
 /// Ticks of a scheduler over the catalog of a server that was stopped: with nothing due, and with all due at once while
@@ -262,12 +308,7 @@ fn ticks(catalog: &Path, many: &str, results: &mut Results) -> Outcome<()> {
         return Err(format!("{begun} backups began").into());
     }
     // Most ticks only find that what was begun is not committed yet.
-    due.wall.sort_by(f64::total_cmp);
-    let begins = due.wall.len().saturating_sub(LONGEST);
-    for wall in due.wall.iter().skip(begins) {
-        let row = format!("scheduler: the longest ticks with all due: by the wall, {many}");
-        results.figure(&row, COFFER, "ms", *wall);
-    }
+    due.report_longest(many, results);
     due.report("with all due and retention at work", many, results)?;
     results.figure(&format!("scheduler: until all have begun, {many}"), COFFER, "s", all_s);
     catalog.close();
