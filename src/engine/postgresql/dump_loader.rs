@@ -44,6 +44,16 @@ const SHOWN_LINES: usize = 8;
 
 const DATABASES: &str = "SELECT json_agg(datname) FROM pg_database";
 
+/// A database that is loaded.
+#[derive(Clone, Copy)]
+pub(super) struct Loaded<'a> {
+    pub(super) folder: &'a Path,
+    pub(super) cluster: &'a Cluster,
+    pub(super) name: &'a str,
+    /// Connected to it.
+    pub(super) client: &'a Client,
+}
+
 /// Loads the dumps in a folder into a server.
 #[derive(Debug)]
 pub(super) struct DumpLoader {
@@ -234,7 +244,7 @@ impl DumpLoader {
     }
 
     /// Loads what was refused once more, now that all the rest is there. Returns what is refused again, with the first
-    /// reason.
+    /// reason, and what is not as it was for the sake of rows.
     fn try_again(
         &self,
         folder: &Path,
@@ -249,18 +259,10 @@ impl DumpLoader {
         let list = Tool::new(&program).arg("--list").stdin(open_dump(folder, name)?);
         let list = list.output(&self.client.cancel)?;
         let client = second_try::with_own_path(&self.client.in_database(name))?;
-        let path = folder.join(DUMPS).join(file_name(name));
+        let loaded = Loaded { folder, cluster, name, client: &client };
         for _ in 0..MOST_TRIES {
             let Some((tried, lines)) = second_try::lines_of(&list, &refused) else { break };
-            let lines = written(&[&lines])?;
-            let attempt = second_try::without_path(&path, || {
-                let tool = use_list(client.tool("pg_restore", cluster.major)?, &lines);
-                let tool = tool.args(["--no-password", "--no-tablespaces", "--verbose"]);
-                let tool = tool.option("--dbname=", client.login.connection_string());
-                run_restore(tool.stdin(open_dump(folder, name)?), &client)
-            });
-            let attempt = attempt.map_err(|error| EngineError::io("opening", &path, error))??;
-            let again = self.refused_by(attempt, name)?;
+            let again = self.refused_by(load_lines(loaded, &lines)?, name)?;
             let again: BTreeSet<u32> = again.iter().filter_map(|it| it.entry).collect();
             let before = refused.len();
             refused.retain(|it| {
@@ -270,7 +272,7 @@ impl DumpLoader {
                 break;
             }
         }
-        Ok(refused)
+        self.rows_first(loaded, &list, refused)
     }
 
     /// The table of contents of a dump that holds event triggers, in two parts: everything else, and those. They come
@@ -408,6 +410,20 @@ pub(super) fn run_restore(tool: Tool, client: &Client) -> Result<Attempt> {
         line.clear();
     }
     Ok(Attempt { messages, ended })
+}
+
+/// Loads what these lines of the table of contents name, with the database's own search path.
+pub(super) fn load_lines(loaded: Loaded<'_>, lines: &[u8]) -> Result<Attempt> {
+    let Loaded { folder, cluster, name, client } = loaded;
+    let path = folder.join(DUMPS).join(file_name(name));
+    let lines = written(&[lines])?;
+    let attempt = second_try::without_path(&path, || {
+        let tool = use_list(client.tool("pg_restore", cluster.major)?, &lines);
+        let tool = tool.args(["--no-password", "--no-tablespaces", "--verbose"]);
+        let tool = tool.option("--dbname=", client.login.connection_string());
+        run_restore(tool.stdin(open_dump(folder, name)?), client)
+    });
+    attempt.map_err(|error| EngineError::io("opening", &path, error))?
 }
 
 /// The statements about the server itself.

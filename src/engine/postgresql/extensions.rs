@@ -6,7 +6,7 @@
 /// A list of what is left out, for the database of the session.
 pub(super) const LEFT_OUT: &str = "
 WITH member AS (
-  SELECT extname, extconfig, d.classid AS class, d.objid AS oid
+  SELECT extname, extowner, extconfig, d.classid AS class, d.objid AS oid
   FROM pg_extension e JOIN pg_depend d ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid
   WHERE d.deptype = 'e'
 ), relation AS (
@@ -33,6 +33,19 @@ SELECT coalesce(json_agg(json_build_object('what', what, 'why', why)), '[]') FRO
   FROM pg_trigger t JOIN member m ON m.class = 'pg_class'::regclass AND m.oid = tgrelid
   WHERE NOT tgisinternal AND NOT EXISTS (SELECT FROM member f WHERE f.extname = m.extname
     AND f.class = 'pg_proc'::regclass AND f.oid = tgfoid)
+  UNION ALL
+  SELECT format('the owner of %s', pg_describe_object(class, oid, 0)),
+    format('pg_dump takes nothing from what belongs to extension %s, and a restore gives it to who creates that; it was %I',
+      extname, pg_get_userbyid(owner))
+  FROM (SELECT extname, extowner, class, m.oid, (SELECT relowner FROM pg_class c WHERE class = 'pg_class'::regclass
+      AND c.oid = m.oid UNION ALL SELECT proowner FROM pg_proc p WHERE class = 'pg_proc'::regclass AND p.oid = m.oid
+      UNION ALL SELECT typowner FROM pg_type t WHERE class = 'pg_type'::regclass AND t.oid = m.oid AND typrelid = 0
+      UNION ALL SELECT nspowner FROM pg_namespace n WHERE class = 'pg_namespace'::regclass AND n.oid = m.oid) AS owner
+    FROM member m) owned WHERE owner NOT IN (extowner, 10)
+  UNION ALL
+  SELECT format('the owner of extension %s', extname),
+    format('pg_dump does not take it, and a restore gives the extension to the superuser that makes it; it was %I', rolname)
+  FROM pg_extension JOIN pg_roles r ON r.oid = extowner WHERE NOT rolsuper
   UNION ALL
   SELECT format('extension %s and what needs it, where its library is not loaded', extname),
     'the server loads it at its start (shared_preload_libraries), which the server of a drill, and of a restore into a '

@@ -30,6 +30,7 @@ mod refused;
 mod restore_text;
 mod roles;
 mod row_counts;
+mod rows_first;
 mod second_try;
 mod server_info;
 mod server_objects;

@@ -11,6 +11,7 @@ mod left_out;
 mod locales;
 mod logical;
 mod physical;
+mod rows_first;
 mod secrets;
 mod staging;
 mod survey;
