@@ -11,7 +11,7 @@ use crate::domain::LeftOut;
 use crate::engine::Result;
 
 /// Storage engines whose rows are elsewhere, where the dump programs leave them, or only in memory.
-const ELSEWHERE: &str = "('FEDERATED', 'SPIDER', 'CONNECT', 'OQGRAPH', 'S3', 'MEMORY')";
+pub(super) const ELSEWHERE: &str = "('FEDERATED', 'SPIDER', 'CONNECT', 'OQGRAPH', 'S3', 'MEMORY')";
 
 /// Storage engines whose files `mariadb-backup` copies, that have no rows, or whose tables `far_files` finds.
 const COPIED: &str = "('InnoDB', 'MyISAM', 'Aria', 'MRG_MyISAM', 'ARCHIVE', 'CSV', 'ROCKSDB', 'MEMORY', 'FEDERATED', \
@@ -76,6 +76,13 @@ impl Inventory {
         if !found.versioned.is_empty() {
             let rows = ask(BY_TRANSACTION)?;
             found.by_transaction = rows.into_iter().flatten().collect();
+        }
+        // MySQL lets only some accounts see them.
+        for row in client.execute("XA RECOVER").unwrap_or_default() {
+            if let [_format, _global, _branch, name] = row.as_slice() {
+                let what = format!("the changes of prepared transaction {name}");
+                found.left_out.push(LeftOut::new(what, "it has not committed them"));
+            }
         }
         if options.server.database.is_none() && facts.is_mariadb() {
             for row in ask(&system_objects())? {

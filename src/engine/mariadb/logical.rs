@@ -1,6 +1,7 @@
 //! A logical dump: each database, the views of all, the accounts, and what the server knows beside them. The
 //! databases are of one moment, as far as their tables are of InnoDB.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::mpsc::{self, Receiver};
 
@@ -15,7 +16,7 @@ use super::options::Options;
 use super::programs::{Maker, maker, series, version_text};
 use super::sections::{self, END, MOST_WAITING, SectionError, ends_completely};
 use super::server_objects::TIME_ZONE_TABLES;
-use super::{accounts, server_objects};
+use super::{accounts, floats, sequences, server_objects};
 use crate::domain::{CheckLevel, FailureCode, LeftOut};
 use crate::engine::pour::{pour_bytes, pour_folder};
 use crate::engine::spool::Spool;
@@ -68,6 +69,7 @@ pub(super) fn dump(
     if of_server {
         dumper.dump_server(client, facts, intake)?;
     }
+    let views = with_sequences(&names, views, &sequences::set_back(client, facts, options)?);
     if !views.is_empty() {
         pour_folder(VIEWS, intake)?;
     }
@@ -82,6 +84,7 @@ pub(super) fn dump(
         left_out.push(LeftOut::new("one moment for all databases", why));
     }
     left_out.extend(settings_files(client, facts)?);
+    left_out.extend(floats::rounded(client, facts, options, floats::Rows::All)?);
     left_out.extend(inventory.left_out);
     kept.insert("databases".to_owned(), names.into());
     let mut found = DumpFacts {
@@ -94,6 +97,20 @@ pub(super) fn dump(
         found.leave_out(what, why);
     }
     Ok(found)
+}
+
+/// The scripts that are run once everything else is there: the views of each database, and its sequences that are set back.
+fn with_sequences(
+    names: &[String],
+    views: Vec<(String, Vec<u8>)>,
+    sequences: &[(String, String)],
+) -> Vec<(String, Vec<u8>)> {
+    let mut scripts: BTreeMap<String, Vec<u8>> = views.into_iter().collect();
+    for (database, statement) in sequences {
+        scripts.entry(database.clone()).or_default().extend_from_slice(statement.as_bytes());
+    }
+    // In the order of their paths.
+    names.iter().filter_map(|name| scripts.remove_entry(name)).collect()
 }
 
 struct Dumper<'a> {

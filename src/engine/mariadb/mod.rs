@@ -16,6 +16,7 @@ mod dumps;
 mod facts;
 mod far_files;
 mod faults;
+mod floats;
 mod left_out;
 mod limits;
 mod load;
@@ -36,6 +37,7 @@ mod restore_text;
 mod rights;
 mod script;
 mod sections;
+mod sequences;
 mod server_objects;
 mod tables;
 

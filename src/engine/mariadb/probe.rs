@@ -5,7 +5,7 @@ use super::facts::{Facts, databases, table_bytes};
 use super::left_out::{Inventory, not_copied, settings_files};
 use super::options::{Method, Options};
 use super::programs::{Maker, maker, series, version_text};
-use super::{Brand, data_files, far_files, limits, rights};
+use super::{Brand, data_files, far_files, floats, limits, rights};
 use crate::domain::{Cancel, FailureCode, LeftOut};
 use crate::engine::server_source::Address;
 use crate::engine::source_path::invalid;
@@ -54,6 +54,7 @@ pub(super) fn probe(options: &Options) -> Result<Probe> {
             let names = databases(&client, options)?;
             notes.push(format!("databases: {}", names.len()));
             left_out.extend(Inventory::query(&client, &facts, options)?.left_out);
+            left_out.extend(floats::rounded(&client, &facts, options, floats::Rows::Few)?);
             if client.maker == Maker::MariaDb && !facts.is_mariadb() {
                 notes.push("the tools are MariaDB's, but the server is MySQL".to_owned());
             }

@@ -178,3 +178,71 @@ fn databases_that_cannot_be_dumped_together_are_said_to_be_of_different_moments(
     let again = MariaDb::on(&server.restored(&backup));
     assert_eq!(again.sql("SELECT id FROM a.t FOR SYSTEM_TIME ALL"), "1");
 }
+
+#[test]
+fn numbers_that_a_dump_rounds_are_named_and_no_others() {
+    let database = MariaDb::start();
+    database.sql(
+        "CREATE DATABASE shop; USE shop; CREATE TABLE plain(id INT PRIMARY KEY, f FLOAT, g FLOAT(10,3), d DOUBLE);
+         INSERT INTO plain VALUES (1, 0.3, 1234567.125, 0.1 + 0.2), (2, 1.17549e-38, 1, 1e308), (3, NULL, NULL, 1/3);
+         CREATE TABLE `odd ``name`(a FLOAT, `b ``c` FLOAT UNSIGNED, twice FLOAT AS (`b ``c` * 1.3) VIRTUAL);
+         INSERT INTO `odd ``name`(a, `b ``c`) VALUES (1.5, 7), (NULL, 16777217)",
+    );
+    let server = TestServer::builder()
+        .instance_of("dumped", "mariadb", &source(&database, ", method = \"logical\""), "quick")
+        .instance_of("copied", "mariadb", &source(&database, ""), "quick")
+        .start();
+    let left_out = |instance: &str| server.admin().full(instance)["left_out"].clone();
+    let rounded = left_out("dumped");
+    assert_eq!(rounded.as_array().unwrap().len(), 1, "{rounded}");
+    assert_eq!(rounded[0]["what"], "the exact values of shop.odd `name.b `c");
+    assert!(rounded[0]["why"].as_str().unwrap().contains("method = \"physical\""), "{rounded}");
+    assert_eq!(left_out("copied").as_array().unwrap().len(), 0);
+    let doctor = server.run_ok(&["doctor"]);
+    let said = String::from_utf8(doctor.stdout).unwrap();
+    assert!(said.contains("left out: the exact values of shop.odd `name.b `c: "), "{said}");
+}
+
+#[test]
+fn sequences_that_began_again_or_were_set_back_go_on_where_they_were() {
+    let database = MariaDb::start();
+    database.sql(
+        "CREATE DATABASE shop; USE shop; CREATE SEQUENCE round START 9 MAXVALUE 10 CYCLE NOCACHE; CREATE SEQUENCE plain;
+         DO NEXTVAL(round), NEXTVAL(round), NEXTVAL(round), NEXTVAL(plain);
+         CREATE SEQUENCE `set ``back` START 50 NOCACHE; ALTER SEQUENCE `set ``back` RESTART 7;
+         CREATE SEQUENCE down START -5 INCREMENT -1 NOCACHE; ALTER SEQUENCE down RESTART -2;
+         CREATE TABLE t(id INT PRIMARY KEY DEFAULT NEXTVAL(round)); CREATE VIEW v AS SELECT id FROM t",
+    );
+    let positions = "USE shop; SELECT next_not_cached_value, cycle_count FROM round; SELECT next_not_cached_value FROM `set ``back`; \
+                     SELECT next_not_cached_value FROM down; SELECT next_not_cached_value FROM plain";
+    let before = database.sql(positions);
+    assert_eq!(before, "2\t1\n7\n-2\n1001");
+    let server = TestServer::builder()
+        .instance_of("shop", "mariadb", &source(&database, ", method = \"logical\""), "quick")
+        .start();
+    let full = server.admin().full("shop");
+    let again = MariaDb::on(&server.restored(&full));
+    assert_eq!(again.sql(positions), before);
+    assert_eq!(again.sql("SELECT NEXTVAL(shop.round)"), "2");
+}
+
+#[test]
+fn the_changes_of_a_prepared_transaction_are_named_in_a_dump_and_are_in_a_copy() {
+    let database = MariaDb::start();
+    database.sql(
+        "CREATE DATABASE shop; CREATE TABLE shop.t(id INT PRIMARY KEY); INSERT INTO shop.t VALUES (1);
+         XA START 'half'; INSERT INTO shop.t VALUES (2); XA END 'half'; XA PREPARE 'half'",
+    );
+    let server = TestServer::builder()
+        .instance_of("dumped", "mariadb", &source(&database, ", method = \"logical\""), "quick")
+        .instance_of("copied", "mariadb", &source(&database, ""), "quick")
+        .start();
+    let [dumped, copied] = ["dumped", "copied"].map(|name| server.admin().full(name));
+    let left_out = dumped["left_out"].as_array().unwrap();
+    assert_eq!(left_out.len(), 1, "{left_out:?}");
+    assert_eq!(left_out[0]["what"], "the changes of prepared transaction half");
+    assert_eq!(copied["left_out"].as_array().unwrap().len(), 0);
+    let again = MariaDb::on(&server.restored(&copied));
+    again.sql("XA COMMIT 'half'");
+    assert_eq!(again.sql("SELECT COUNT(*) FROM shop.t"), "2");
+}
