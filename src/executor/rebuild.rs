@@ -147,9 +147,12 @@ pub(super) fn import(
 }
 
 /// Rebuilds a catalog that has no backup although there are archives: it was lost. All its rows are added at once,
-/// so that a rebuild that is cut short begins again.
+/// so that a rebuild that is cut short begins again. What has been in the trash for long enough is no sign of that: its
+/// rows go first.
 pub(super) fn rebuild_if_lost(context: &Context, progress: OnProgress<'_>) -> Result<()> {
-    let stored = if context.catalog.is_empty()? { candidates(context)? } else { Vec::new() };
+    let (now, window) = (context.clock.now(), context.settings.trash_window);
+    let mut stored = if context.catalog.is_empty()? { candidates(context)? } else { Vec::new() };
+    stored.retain(|it| it.discarded.as_ref().is_none_or(|it| it.at.until(now) < window));
     if stored.is_empty() {
         return Ok(());
     }

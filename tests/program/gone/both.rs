@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use super::{Fixture, run_sql, without_times};
-use crate::support::{TestServer, id_of, names_in, stderr_of};
+use crate::support::{TestServer, archive_of, id_of, names_in, stderr_of, wait_until};
 
 #[test]
 fn a_server_without_catalog_and_archives_waits_for_these_and_then_rebuilds() {
@@ -50,6 +50,31 @@ fn catalog_and_archives_that_vanish_under_a_running_server_come_back_as_they_wer
     fixture.wait_for_no_notice("e");
     fixture.change();
     assert_eq!(client.incremental("shop")["parent_id"], full["id"]);
+}
+
+#[test]
+fn a_catalog_whose_backups_were_all_deleted_is_not_lost_while_the_trash_is_still_to_be_emptied() {
+    let mut fixture = Fixture::with(|builder| builder.setting("storage.trash_window_s", "0"));
+    let client = fixture.client();
+    let full = client.full("shop");
+    let archive = archive_of(&full);
+    let kept = fixture.path("kept");
+    std::fs::copy(&archive, &kept).unwrap();
+    client.delete(&format!("backups/{}", id_of(&full))).with_status(202);
+    client.wait_until_gone(id_of(&full));
+    fixture.server.terminate();
+    // As if it had been killed before it emptied the trash.
+    let label = archive.strip_prefix(fixture.path("archives")).unwrap().to_str().unwrap();
+    let trash = fixture.path("trash");
+    super::move_folder(&kept, &trash.join(format!("1700000000.{}", label.replace('/', "%2F"))));
+    fixture.server.restart();
+    let client = fixture.client();
+    assert_eq!(fixture.notices(), "[]");
+    assert_eq!(client.all("backups", "backups").len(), 0);
+    let text = fixture.server.log().text();
+    assert!(!text.contains("was lost"), "{text}");
+    client.full("shop");
+    wait_until("the trash to be emptied", || names_in(&trash).is_empty().then_some(()));
 }
 
 fn run(program: &str, arguments: &[&str], path: &Path) {
