@@ -94,6 +94,8 @@ pub struct Totals {
     pub files: u64,
     /// Bytes in these files, holes included.
     pub content_bytes: u64,
+    /// Those of them that are in holes. Zero in older archives, which did not count them.
+    pub hole_bytes: u64,
     /// Segments that this archive has completely.
     pub stored_segments: u64,
     /// Segments of which this archive has the changed pages.
@@ -102,6 +104,13 @@ pub struct Totals {
     pub unchanged_segments: u64,
     /// Files that were not read, because size, times and inode showed that they had not changed.
     pub unread_files: u64,
+}
+
+impl Totals {
+    /// How many bytes a restore takes on a disk.
+    pub const fn restored_bytes(&self) -> u64 {
+        self.content_bytes.saturating_sub(self.hole_bytes)
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

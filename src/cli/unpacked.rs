@@ -11,7 +11,7 @@ use super::offline::Opened;
 /// A folder for them, in the data directory if the backup is of a catalog, and with the temporary files otherwise or
 /// if nothing can be written there. Fails, and names it, if there is no room.
 pub(super) fn folder(opened: &Opened) -> Result<Workspace> {
-    let needed = opened.manifest().totals.content_bytes;
+    let needed = opened.manifest().totals.restored_bytes();
     let temporary = || Workspace::make(&std::env::temp_dir(), needed, 0);
     let made = match &opened.context {
         None => temporary(),

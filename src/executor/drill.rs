@@ -61,7 +61,7 @@ fn make(chain: &Chain, how: &DrillPlan<'_>, progress: OnProgress<'_>) -> Result<
     let started = Instant::now();
     let manifest = chain.last().manifest();
     let engine = engine_of(chain)?;
-    let needed = manifest.totals.content_bytes;
+    let needed = manifest.totals.restored_bytes();
     let workspace = Workspace::make(how.within, needed, how.headroom)?;
     let target = workspace.folder("data")?.join(engine.target_name(&manifest.backup.instance_name));
     let scratch = workspace.folder("run")?;

@@ -76,9 +76,12 @@ impl PendingRecords {
     pub(super) fn begin(&mut self, entry: Entry, known: Option<(Segments, Digest)>) -> u64 {
         let number = self.first + to_u64(self.queue.len());
         let mut totals = Totals { entries: 1, ..Totals::default() };
-        if let EntryKind::File { size, .. } = entry.kind {
+        if let EntryKind::File { size, extents } = &entry.kind {
             totals.files = 1;
-            totals.content_bytes = size;
+            totals.content_bytes = *size;
+            let data =
+                extents.iter().flatten().fold(0_u64, |sum, it| sum.saturating_add(it.length));
+            totals.hole_bytes = extents.as_ref().map_or(0, |_| size.saturating_sub(data));
         }
         totals.unread_files = u64::from(known.is_some());
         let content = match known {
@@ -169,6 +172,7 @@ impl Totals {
         self.entries += other.entries;
         self.files += other.files;
         self.content_bytes = self.content_bytes.saturating_add(other.content_bytes);
+        self.hole_bytes = self.hole_bytes.saturating_add(other.hole_bytes);
         self.stored_segments += other.stored_segments;
         self.patched_segments += other.patched_segments;
         self.unchanged_segments += other.unchanged_segments;

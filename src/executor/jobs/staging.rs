@@ -39,7 +39,7 @@ fn to_path(context: &Context, job: &StagingJob, chain: &Chain, to: &Path) -> Res
     let name = &job.instance.datastore.engine;
     let engine = engine::find(name).ok_or_else(|| JobError::NoEngine(name.clone()))?;
     let place = StagingPlace::open(to, job.instance.id, engine.reads_server())?;
-    let needed = chain.last().manifest().totals.content_bytes;
+    let needed = chain.last().manifest().totals.restored_bytes();
     place.require_room(needed, context.settings.headroom_bytes)?;
     let generation = place.begin()?;
     let content_bytes = restored(context, job, chain, Target::Path(&generation.target()))?;
@@ -58,7 +58,7 @@ fn to_database(
     refresh: Refresh<'_>,
 ) -> Result<u64> {
     let (needed, free) =
-        (chain.last().manifest().totals.content_bytes, context.local.scratch_room()?);
+        (chain.last().manifest().totals.restored_bytes(), context.local.scratch_room()?);
     if needed > free {
         let what = refresh.within.display().to_string();
         return Err(StorageError::Full { what, needed, free }.into());

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::fixture::Fixture;
 use super::sample::sparse;
+use crate::support::id_of;
 
 #[test]
 fn a_file_in_many_pieces_takes_no_more_room_when_it_is_restored() {
@@ -34,16 +35,19 @@ fn a_file_in_many_pieces_takes_no_more_room_when_it_is_restored() {
     assert_eq!(byte, *b"x\0");
 }
 
-/// Of a file of 256 GiB nothing is kept in memory but where it has data, and it is done in no time.
+/// Of a file of 256 GiB nothing is kept in memory but where it has data, and it is done in no time. A drill needs no room
+/// for it.
 #[test]
-fn a_very_long_hole_takes_no_memory() {
+fn a_very_long_hole_takes_no_memory_and_no_room() {
     const LENGTH: u64 = 1 << 38;
     let plant = |root: &Path| sparse(&root.join("image"), LENGTH, &[(LENGTH / 3, b"x")]);
     let fixture = Fixture::within(Path::new("/dev/shm"), plant);
     fixture.full();
     std::fs::remove_file(fixture.tree.join("image")).unwrap();
     sparse(&fixture.tree.join("image"), LENGTH, &[(LENGTH / 2, b"y")]);
-    let restored = fixture.restored(&fixture.incremental()).join("image");
+    let incremental = fixture.incremental();
+    fixture.server.run_ok(&["drill", id_of(&incremental)]);
+    let restored = fixture.restored(&incremental).join("image");
     let found = restored.metadata().unwrap();
     assert!(found.size() == LENGTH && found.blocks() < 100, "{} blocks", found.blocks());
     let mut byte = [0];
