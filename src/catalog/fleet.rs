@@ -193,6 +193,22 @@ impl Catalog {
         })
     }
 
+    /// The instances of all devices behind this one, the worst first; `None`: from the first on.
+    pub fn worst_in_fleets(
+        &self,
+        _scope: &Scope<Admin>,
+        after: Option<(Option<Timestamp>, u32)>,
+        rows: u32,
+    ) -> Result<Vec<FleetInstance>> {
+        let after = after.unwrap_or((Some(Timestamp::from_micros(i64::MIN)), 0));
+        self.store.read(|db| Ok(db.worst_in_fleets(after, rows)?))
+    }
+
+    /// Whether other devices are read here.
+    pub fn has_fleets(&self) -> bool {
+        !self.rules.fleets.read().is_empty()
+    }
+
     /// The backups of an instance of a device before this one, the newest first.
     pub fn fleet_backups(
         &self,

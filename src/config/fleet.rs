@@ -82,10 +82,6 @@ impl PlaceConfig {
         };
         let given = others.iter().filter(|(_, given)| *given);
         let mut wrong: Vec<Wrong> = given.map(|(key, _)| (*key, why.to_owned())).collect();
-        if is_reader && self.kind == PlaceKind::Swift {
-            let why = "cannot be \"reader\" with type = \"swift\" yet; use the store's S3 API, or type = \"disk\"";
-            wrong.push(("role", why.to_owned()));
-        }
         wrong.extend(self.refresh().err().map(|why| ("refresh", why)));
         wrong.extend(self.silent_after().err().map(|why| ("silent_after", why)));
         wrong

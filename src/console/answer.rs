@@ -26,8 +26,8 @@ use super::session::Session;
 use super::sign_in::{self, Why};
 use super::state::Console;
 use super::{
-    alerts, backup, backup_actions, delete, events, instance, instance_actions, live, overview,
-    quotas, reference, restore,
+    alerts, backup, backup_actions, delete, events, fleet, instance, instance_actions, live,
+    overview, quotas, reference, restore,
 };
 
 /// Nothing but what this server itself sends; no script or style in a page, and no page in a frame.
@@ -136,6 +136,7 @@ fn page_of(asked: &Asked, route: Route) -> Result<Page, ConsoleError> {
         Route::OfBackup(id, BackupAction::Restore) => restore::page(asked, id),
         Route::Alerts => alerts::page(asked),
         Route::Events => events::page(asked),
+        Route::Fleet => fleet::page(asked),
         Route::Quotas => quotas::page(asked),
         Route::Reference => reference::page(asked),
         _ => Err(ConsoleError::NoPage),

@@ -14,6 +14,7 @@ mod chart;
 mod delete;
 mod error;
 mod events;
+mod fleet;
 mod instance;
 mod instance_actions;
 mod live;

@@ -11,11 +11,15 @@ use super::session::Session;
 use super::show;
 use super::state::Console;
 
+/// It is in the menu only where there is one, and for those who may see it.
+const FLEET: &str = "Fleet";
+
 /// The pages that are one step away, with their paths below `/console/`.
-const MENU: [(&str, &str); 5] = [
+const MENU: [(&str, &str); 6] = [
     ("Am I safe?", ""),
     ("Alerts", "alerts"),
     ("Events", "events"),
+    (FLEET, "fleet"),
     ("Quotas", "quotas"),
     ("API", "api"),
 ];
@@ -55,7 +59,8 @@ impl Page {
                         a.brand href="/console/" { (mark()) "Coffer" }
                         nav aria-label="Pages" {
                             ul {
-                                @for (name, path) in MENU {
+                                @let has_fleet = session.is_admin() && console.catalog.has_fleets();
+                                @for (name, path) in MENU.into_iter().filter(|it| it.0 != FLEET || has_fleet) {
                                     li {
                                         a href={ "/console/" (path) }
                                             aria-current=[(path == self.path).then_some("page")] { (name) }

@@ -21,6 +21,7 @@ pub(super) enum Route {
     Alerts,
     TestAlerts,
     Events,
+    Fleet,
     Quotas,
     Reference,
     Live,
@@ -77,6 +78,7 @@ impl Route {
             ("alerts", None, None) => Self::Alerts,
             ("alerts", Some("test"), None) => Self::TestAlerts,
             ("events", None, None) => Self::Events,
+            ("fleet", None, None) => Self::Fleet,
             ("quotas", None, None) => Self::Quotas,
             ("api", None, None) => Self::Reference,
             ("live", None, None) => Self::Live,
@@ -96,6 +98,7 @@ impl Route {
             | Self::OfBackup(_, BackupAction::Delete | BackupAction::Restore)
             | Self::Alerts
             | Self::Events
+            | Self::Fleet
             | Self::Quotas
             | Self::Reference => true,
             Self::SignIn

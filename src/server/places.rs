@@ -95,7 +95,8 @@ pub fn fleets(config: &Config) -> Result<Vec<FleetTarget>, StorageError> {
     let target = |place: &PlaceConfig| {
         let fleet: Arc<dyn Fleet> = match place.kind {
             PlaceKind::Disk => Arc::new(disk(place, config)?),
-            PlaceKind::S3 | PlaceKind::Swift => Arc::new(S3::new(s3_settings(place))?),
+            PlaceKind::S3 => Arc::new(S3::new(s3_settings(place))?),
+            PlaceKind::Swift => Arc::new(Swift::new(swift_settings(place))?),
         };
         Ok(FleetTarget {
             fleet,

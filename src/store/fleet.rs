@@ -91,6 +91,16 @@ statements! {
          WHERE expected < ?1 ORDER BY expected, number LIMIT ?2"
     );
 
+    WORST = concat!(
+        "SELECT ", instance_columns!(), " FROM fleet_instances
+         WHERE expected IS NOT NULL AND (expected, number) > (?1, ?2) ORDER BY expected, number LIMIT ?3"
+    );
+
+    UNEXPECTED = concat!(
+        "SELECT ", instance_columns!(), " FROM fleet_instances
+         WHERE expected IS NULL AND number > ?1 ORDER BY number LIMIT ?2"
+    );
+
     COUNT_SILENT = "SELECT count(*), min(expected) FROM fleet_instances WHERE expected < ?1";
 
     NAME = "UPDATE fleet_instances SET name = ?2, unread = ?3 WHERE number = ?1";
@@ -229,6 +239,23 @@ impl Records<'_> {
     /// Those of which there should have been a backup by now, the longest first.
     pub fn silent_in_fleets(self, now: Timestamp, rows: u32) -> Result<Vec<FleetInstance>> {
         query_all(self.0, SILENT, params![now, rows], instance)
+    }
+
+    /// All instances behind this one, those first of which there should have been a backup for longest, and those last of
+    /// which none is expected any more.
+    pub fn worst_in_fleets(
+        self,
+        (expected, number): (Option<Timestamp>, u32),
+        rows: u32,
+    ) -> Result<Vec<FleetInstance>> {
+        let mut found = match expected {
+            Some(at) => query_all(self.0, WORST, params![at, number, rows], instance)?,
+            None => Vec::new(),
+        };
+        let left = rows.saturating_sub(u32::try_from(found.len()).unwrap_or(u32::MAX));
+        let from = if expected.is_some() { 0 } else { number };
+        found.extend(query_all(self.0, UNEXPECTED, [from, left], instance)?);
+        Ok(found)
     }
 
     /// How many those are, and since when.

@@ -5,7 +5,10 @@ use std::path::{Path, PathBuf};
 use rusqlite::Connection;
 use serde_json::Value;
 
+use super::encryption::new_key;
+use crate::servers::proxy::Proxy;
 use crate::servers::s3::{KEYS, S3Server};
+use crate::servers::swift::{LOGIN, SwiftServer};
 use crate::support::{Builder, TestServer, stderr_of, wait_until, write_file};
 
 fn database(path: &Path, rows: u32) {
@@ -22,52 +25,66 @@ fn rows(path: &Path) -> u32 {
     Connection::open(path).unwrap().query_row(count, [], |row| row.get(0)).unwrap()
 }
 
+/// Who may list and read, and nothing else.
+const READER: [(&str, &str); 2] = [("ST_USER", "test:reader"), ("ST_KEY", "reading")];
+
 /// Where the devices copy to.
 enum Where {
     Disk(PathBuf),
-    Bucket(S3Server),
+    /// The reader goes through the proxy, which sees what it asks for.
+    Bucket(S3Server, Proxy),
+    Container(SwiftServer),
 }
 
 impl Where {
     /// The keys of a `[[places]]`, for a device or for the fleet.
     fn keys(&self, device: Option<&str>) -> String {
+        let prefix = device.map_or_else(|| "fleet".to_owned(), |it| format!("fleet/{it}"));
         match self {
             Self::Disk(path) => {
                 let (path, same) =
                     device.map_or((path.clone(), ""), |it| (path.join(it), "same_disk = true\n"));
                 format!("type = \"disk\"\npath = {path:?}\n{same}")
             }
-            Self::Bucket(server) => {
-                let prefix = device.map_or_else(|| "fleet".to_owned(), |it| format!("fleet/{it}"));
-                let base = server.base();
+            Self::Bucket(server, proxy) => {
+                let base = if device.is_some() { server.base() } else { proxy.base() };
                 format!(
                     "type = \"s3\"\nendpoint = \"{base}\"\nbucket = \"backups\"\nprefix = \"{prefix}\"\n"
+                )
+            }
+            Self::Container(server) => {
+                let url = server.auth_url();
+                format!(
+                    "type = \"swift\"\nauth_url = \"{url}\"\ncontainer = \"backups\"\nprefix = \"{prefix}\"\n"
                 )
             }
         }
     }
 
-    fn with_keys(&self, builder: Builder) -> Builder {
-        match self {
-            Self::Disk(_) => builder,
-            Self::Bucket(_) => {
-                KEYS.iter().fold(builder, |builder, (name, value)| builder.env(name, value))
-            }
-        }
+    fn with_keys(&self, builder: Builder, is_reader: bool) -> Builder {
+        let keys: &[(&str, &str)] = match self {
+            Self::Disk(_) => &[],
+            Self::Bucket(..) => &KEYS,
+            Self::Container(_) if is_reader => &READER,
+            Self::Container(_) => &LOGIN,
+        };
+        keys.iter().fold(builder, |builder, (name, value)| builder.env(name, value))
     }
 }
 
-/// Makes a backup on a device, has it copied, and ends its server: from here on it is silent.
-fn back_up(device: &str, count: u32, to: &Where) {
+/// Makes a backup on a device, has it copied, and ends its server: from here on it is silent. `more` stands at the end of
+/// its configuration.
+fn back_up(device: &str, count: u32, to: &Where, more: &str) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("shop.db");
     database(&path, count);
     if let Where::Disk(root) = to {
         std::fs::create_dir_all(root.join(device)).unwrap();
     }
-    let place = format!("[[places]]\nname = \"offsite\"\n{}", to.keys(Some(device)));
+    let place = format!("[[places]]\nname = \"offsite\"\n{}{more}", to.keys(Some(device)));
     let builder = TestServer::builder().instance_sqlite("shop", &path);
-    let server = to.with_keys(builder.toml("copies = [\"offsite\"]").toml(&place)).start();
+    let builder = builder.toml("copies = [\"offsite\"]").toml(&place);
+    let server = to.with_keys(builder, false).allow_warning("was never tried").start();
     let backup = server.admin().full("shop");
     wait_until("the copy", || {
         let copy = server.admin().backup(backup["id"].as_str().unwrap())["copies"][0].take();
@@ -77,7 +94,7 @@ fn back_up(device: &str, count: u32, to: &Where) {
 
 fn reader(to: &Where, more: &str) -> TestServer {
     let place = format!("[[places]]\nname = \"all\"\nrole = \"reader\"\n{}{more}", to.keys(None));
-    to.with_keys(TestServer::builder().toml(&place)).start()
+    to.with_keys(TestServer::builder().toml(&place), true).start()
 }
 
 fn fleet(server: &TestServer) -> Vec<Value> {
@@ -95,8 +112,8 @@ fn wait_for_names(server: &TestServer, devices: &[&str]) -> Vec<Value> {
 }
 
 fn is_read_and_restored(to: &Where) {
-    back_up("shop-1", 1, to);
-    back_up("shop-2", 2, to);
+    back_up("shop-1", 1, to, "");
+    back_up("shop-2", 2, to, "");
     let server = reader(to, "");
     let found = wait_for_names(&server, &["shop-1", "shop-2"]);
     assert_eq!(found[0]["instance_id"], found[1]["instance_id"], "both devices call it the same");
@@ -120,6 +137,9 @@ fn is_read_and_restored(to: &Where) {
         server.run_ok(&["restore", "--from", device, "latest:shop", "--to", to]);
         assert_eq!(rows(&restored), count, "{device}");
         server.run_ok(&["verify", "--from", device, backup_of(&server, device).as_str()]);
+        let drilled = server.run_ok(&["drill", "--from", device, "latest:shop", "--json"]);
+        let drilled: Value = serde_json::from_slice(&drilled.stdout).unwrap();
+        assert_eq!(drilled["rows_by_table"]["row"], count, "{drilled:#}");
     }
     let unnamed = server.run(&["list", "--from", "all"]);
     assert!(stderr_of(&unnamed).contains("name one, as all/DEVICE"), "{}", stderr_of(&unnamed));
@@ -140,17 +160,66 @@ fn devices_on_a_disk_are_listed_and_restored_from() {
 }
 
 #[test]
-fn devices_in_a_bucket_are_listed_and_restored_from() {
+fn devices_in_a_bucket_are_listed_and_restored_from_without_a_request_that_changes_anything() {
     let server = S3Server::start();
     server.make_bucket("backups");
-    is_read_and_restored(&Where::Bucket(server));
+    let proxy = Proxy::before(server.address());
+    let to = Where::Bucket(server, proxy);
+    is_read_and_restored(&to);
+    let Where::Bucket(_, proxy) = &to else { unreachable!() };
+    assert!(proxy.seen("GET ") > 0);
+    for method in ["PUT ", "POST ", "DELETE "] {
+        assert_eq!(proxy.seen(method), 0, "{method}");
+    }
+}
+
+#[test]
+fn devices_in_swift_are_listed_and_restored_from_by_a_user_who_may_only_read() {
+    let server = SwiftServer::start();
+    server.make_container("backups");
+    server.let_read("backups", READER[0].1);
+    is_read_and_restored(&Where::Container(server));
+}
+
+#[test]
+fn encrypted_devices_are_listed_without_a_key_and_verified_and_restored_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let (key, public) = new_key(folder.path(), "key");
+    let to = Where::Disk(folder.path().join("fleet"));
+    back_up("shop-1", 3, &to, &format!("encrypt_to = [\"{public}\"]\n"));
+    let server = reader(&to, "");
+    let found = wait_until("why it has no name", || {
+        let found = fleet(&server);
+        found.first().is_some_and(|it| it["unread"].is_string()).then_some(found)
+    });
+    assert_eq!((&found[0]["device"], &found[0]["name"]), (&"shop-1".into(), &Value::Null));
+    let path = format!("fleet/{}/backups", found[0]["id"]);
+    let backups = server.admin().get(&path).with_status(200).json()["backups"].take();
+    assert_eq!((&backups[0]["encrypted"], &backups[0]["kind"]), (&true.into(), &"full".into()));
+    let id = backups[0]["id"].as_str().unwrap();
+    let restored = folder.path().join("restored.db");
+    let (file, target) = (key.to_str().unwrap(), restored.to_str().unwrap());
+    for (command, more) in
+        [("verify", &[][..]), ("drill", &[][..]), ("restore", &["--to", target][..])]
+    {
+        let arguments = [&[command, "--from", "all/shop-1", id][..], more].concat();
+        let refused = server.run(&arguments);
+        assert!(
+            !refused.status.success() && stderr_of(&refused).contains("no key was given"),
+            "{command}: {}",
+            stderr_of(&refused)
+        );
+        assert!(!restored.exists());
+        server.run_ok(&[&arguments[..], &["--identity", file]].concat());
+    }
+    assert_eq!(rows(&restored), 3);
 }
 
 #[test]
 fn a_silent_device_is_red_until_it_is_retired_and_a_hostile_one_harms_only_itself() {
     let folder = tempfile::tempdir().unwrap();
     let to = Where::Disk(folder.path().to_owned());
-    back_up("shop-1", 1, &to);
+    back_up("shop-1", 1, &to, "");
     // A file by the name of an archive, in the folder of a device and of nothing that its manifest could say.
     let own = folder.path().join("shop-1/archives");
     let other = folder.path().join("evil/archives");

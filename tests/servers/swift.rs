@@ -77,6 +77,15 @@ impl SwiftServer {
         request.header("x-container-read", who).send_empty().unwrap();
     }
 
+    /// Writes a small object by each of these names.
+    pub(crate) fn put(&self, container: &str, names: impl IntoIterator<Item = String>) {
+        let ((url, token), agent) = (self.at(container), ureq::agent());
+        for name in names {
+            let put = agent.put(format!("{url}/{name}")).header("x-auth-token", &token);
+            assert!(put.send(&b"x"[..]).unwrap().status().is_success(), "{name}");
+        }
+    }
+
     /// The names of all objects in a container.
     pub(crate) fn objects(&self, container: &str) -> Vec<String> {
         let (url, token) = self.at(container);

@@ -27,7 +27,7 @@ pub(super) struct Head {
 pub(super) struct Row {
     pub(super) name: String,
     #[serde(default)]
-    bytes: u64,
+    pub(super) bytes: u64,
     #[serde(default)]
     last_modified: Option<String>,
 }
@@ -159,7 +159,8 @@ impl Store {
         self.page(&self.prefix_of_archives(), None, 1).map(drop)
     }
 
-    fn page(&self, prefix: &str, after: Option<&str>, most: usize) -> Result<Vec<Row>> {
+    /// A page of the objects whose keys begin so, behind this one.
+    pub(super) fn page(&self, prefix: &str, after: Option<&str>, most: usize) -> Result<Vec<Row>> {
         let what = self.shown(prefix);
         let about = About { action: "listing", what: &what };
         let encoded = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();

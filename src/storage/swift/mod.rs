@@ -11,6 +11,7 @@
 //! a static large object, for which Swift compares the length and the MD5 of each part. MD5 is no proof of anything
 //! but accidents, so nothing that Swift says of a copy is taken for one: each is read back.
 
+mod fleet;
 mod listing;
 mod login;
 mod name;

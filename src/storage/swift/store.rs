@@ -70,6 +70,13 @@ impl Store {
         Ok(Self { settings, requests, session: Mutex::default() })
     }
 
+    /// The same store below this folder of its prefix. It begins with the token at hand.
+    pub(super) fn below(&self, folder: &str) -> Result<Self> {
+        let settings = SwiftSettings { prefix: self.key(folder), ..self.settings.clone() };
+        let session = Mutex::new(Some(self.session()?));
+        Ok(Self { session, ..Self::new(settings)? })
+    }
+
     /// The token at hand, or a new one.
     pub(super) fn session(&self) -> Result<Arc<Session>> {
         let mut known = self.session.lock();

@@ -1,10 +1,16 @@
 //! What each page shows of a real catalog.
 
-use coffer::domain::{DiskRoom, Failure, FailureCode};
+use std::time::Duration;
 
-use crate::support::{A1, A2, Answer, POSTGRES, blocking};
+use coffer::catalog::{Catalog, FleetRules};
+use coffer::domain::{DiskRoom, Failure, FailureCode, FleetArchive};
+use uuid::Builder;
+
+use crate::support::{A1, A2, Answer, POSTGRES, START, blocking};
 
 use super::fixture::{Browser, assert_says, text};
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
 
 async fn backed_up(who: &str) -> (Browser, String) {
     let browser = Browser::signed_in(who).await;
@@ -233,4 +239,57 @@ async fn what_is_not_there_says_so_as_a_page() {
         );
         assert_says(&text(&answer), &["Not found", "To the overview"]);
     }
+}
+
+/// A fleet with this many devices, of which each has a backup a day; the first one has none since long.
+fn read_fleet(catalog: &Catalog, devices: u8) {
+    let rules = FleetRules { place: "all".to_owned(), silent_after: None, retired: Vec::new() };
+    catalog.set_fleets(vec![rules]);
+    let archives = (0..devices).flat_map(|device| {
+        let newest = START.minus(DAY * if device == 0 { 9 } else { 0 });
+        (0..4).rev().map(move |day| {
+            let made = newest.minus(DAY * day);
+            let millis = u64::try_from(made.as_micros() / 1000).unwrap();
+            let id = Builder::from_unix_timestamp_millis(millis, &[device; 10]).into_uuid();
+            let key = format!("shop-{device:02}/archives/a/{A1}/{id}.tar.zst");
+            FleetArchive::parse(&key, 3 << 20).unwrap()
+        })
+    });
+    let archives: Vec<_> = archives.collect();
+    let number = catalog.begin_fleet_reading("all").wait().unwrap();
+    let added = catalog.add_fleet_page("all", (number, true), archives).wait().unwrap();
+    let why = "the manifest says <b>nothing</b>".to_owned();
+    catalog.name_fleet_instances(vec![(added.unnamed[0].number, Err(why))]).wait().unwrap();
+    catalog.end_fleet_reading("all", (number, true), 0).unwrap();
+}
+
+#[actix_web::test]
+async fn the_fleet_is_listed_worst_first_and_paged_for_administrators_only() {
+    let browser = Browser::signed_in("admin").await;
+    let link = "href=\"/console/fleet\"";
+    assert!(!browser.text("/console/").await.contains(link), "there is no fleet");
+    assert_says(&browser.text("/console/fleet").await, &["There are no devices with backups"]);
+    blocking(|| read_fleet(&browser.server.catalog, 60));
+    assert_says(&browser.text("/console/").await, &[link]);
+    let first = browser.text("/console/fleet").await;
+    let said = ["Silent", "In time", "12.0 MiB", "project a", "&lt;b&gt;nothing", "all", ": read "];
+    assert_says(&first, &said);
+    let rows = first.split_once("<tbody>").unwrap().1;
+    assert!(rows.find("shop-00").unwrap() < rows.find("shop-01").unwrap(), "{rows}");
+    let next = first.split_once("rel=\"next\" href=\"").unwrap().1.split_once('"').unwrap().0;
+    let second = browser.text(next).await;
+    let shown = |page: &str, device: u8| page.contains(&format!("shop-{device:02}<"));
+    for device in 0..60 {
+        let on = [shown(&first, device), shown(&second, device)];
+        assert_eq!(on, [device < 50, device >= 50], "{device}");
+    }
+    assert!(!second.contains("rel=\"next\"") && second.contains("rel=\"prev\""), "{second}");
+    blocking(|| browser.server.catalog.fleet_unread("all", "no <route>".to_owned()).wait())
+        .unwrap();
+    let failing = browser.text("/console/fleet?after=nonsense").await;
+    assert_says(&failing, &["cannot be read", "No &lt;route&gt;.", "shop-00<"]);
+    let member = Browser::signed_in("alice").await;
+    blocking(|| read_fleet(&member.server.catalog, 1));
+    assert_eq!(member.get("/console/fleet").await.status, 403);
+    assert!(!member.text("/console/").await.contains(link));
 }

@@ -153,3 +153,22 @@ fn a_fleet_that_cannot_be_read_keeps_what_is_known_and_one_that_is_gone_does_not
     catalog.forget_other_fleets().unwrap();
     assert_eq!((listed(catalog).len(), catalog.fleet_readings().unwrap().len()), (0, 0));
 }
+
+#[test]
+fn the_worst_of_a_fleet_come_first_page_by_page_and_those_that_are_retired_last() {
+    let fixture = Fixture::new();
+    let catalog = &fixture.catalog;
+    catalog.set_fleets(vec![rules(None, &["old"])]);
+    let late = |device: &str, days: u32| daily(device, DAY * days);
+    let all = [late("gone", 9), late("new", 0), late("old", 30), late("slow", 3)].concat();
+    read_all(catalog, all);
+    let (mut found, mut after) = (Vec::new(), None);
+    while let Some(row) = catalog.worst_in_fleets(&admin(), after, 1).unwrap().pop() {
+        after = Some((row.expected, row.number));
+        found.push((row.device.clone(), row.is_silent(START)));
+    }
+    let expected = [("gone", true), ("slow", true), ("new", false), ("old", false)];
+    assert_eq!(found, expected.map(|(device, silent)| (device.to_owned(), silent)));
+    let page = catalog.worst_in_fleets(&admin(), None, 3).unwrap();
+    assert_eq!(page.iter().map(|it| &*it.device).collect::<Vec<_>>(), ["gone", "slow", "new"]);
+}

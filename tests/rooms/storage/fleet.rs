@@ -12,6 +12,8 @@ use sha2::{Digest as _, Sha256};
 
 use super::s3::server::S3Server;
 use super::s3::{bucket, keys_file};
+use super::swift::server::SwiftServer;
+use super::swift::{container, login_file};
 
 /// More than a page.
 const ARCHIVES: usize = 1003;
@@ -49,8 +51,9 @@ fn read(fleet: &dyn Fleet) -> (Vec<String>, usize) {
     }
 }
 
-fn is_a_fleet(fleet: &dyn Fleet, fill: impl Fn(&str, &[(BackupId, Location)])) {
-    assert_eq!(read(fleet), (Vec::new(), 1));
+/// `ends_empty`: only a page without any name is certainly the last one.
+fn is_a_fleet(fleet: &dyn Fleet, ends_empty: bool, fill: impl Fn(&str, &[(BackupId, Location)])) {
+    assert_eq!(read(fleet).0, [""; 0]);
     // Names that sort otherwise as parts of a path than by themselves.
     let mut expected = Vec::new();
     for (device, count) in [("shop", 2), ("shop-2", ARCHIVES), ("shop.3", 1)] {
@@ -62,11 +65,12 @@ fn is_a_fleet(fleet: &dyn Fleet, fill: impl Fn(&str, &[(BackupId, Location)])) {
     expected.sort();
     let (found, pages) = read(fleet);
     assert_eq!(found, expected);
-    assert_eq!(pages, 2);
+    assert_eq!(pages, 2 + usize::from(ends_empty));
     // Behind what is known, only what is new is listed.
     let known = expected.iter().rfind(|it| it.starts_with("shop-2/")).unwrap();
     let page = fleet.page(known).unwrap();
-    assert_eq!((page.archives.len(), page.next), (3, None), "{:?}", page.archives);
+    assert_eq!(page.archives.len(), 3, "{:?}", page.archives);
+    assert_eq!(page.next.is_some(), ends_empty);
     let (id, at) = location("other");
     let device = fleet.device("shop.3").unwrap();
     copy(&*device, (id, at.clone()), b"content");
@@ -92,7 +96,7 @@ fn a_folder_with_a_folder_for_each_device_is_a_fleet() {
     let fleet = Disk::new(settings).unwrap();
     std::fs::create_dir(folder.path().join("no device")).unwrap();
     symlink("shop", folder.path().join("link")).unwrap();
-    is_a_fleet(&fleet, |device, archives| {
+    is_a_fleet(&fleet, false, |device, archives| {
         for (_, location) in archives {
             let path = folder.path().join(device).join("archives").join(location.as_str());
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -121,9 +125,24 @@ fn a_bucket_with_a_prefix_for_each_device_is_a_fleet() {
     put("one/other/archives/a/x.tar.zst");
     put("one/two/shop/owner.id");
     put("one/two/shop/archives/elsewhere/x.tar.zst");
-    is_a_fleet(&fleet, |device, archives| {
+    is_a_fleet(&fleet, false, |device, archives| {
         for (_, location) in archives {
             put(&format!("one/two/{device}/archives/{location}"));
         }
+    });
+}
+
+#[test]
+fn a_container_with_a_prefix_for_each_device_is_a_fleet() {
+    let (server, folder) = (SwiftServer::start(), tempfile::tempdir().unwrap());
+    server.make_container("backups");
+    let fleet = container(&server.auth_url(), "backups", &login_file(&folder, "testing"));
+    // Beside the fleet, and in it what is no archive: the parts of one, whose names come behind those of archives.
+    let others = ["one/other/archives/a/x.tar.zst", "one/two/shop/owner.id"].map(str::to_owned);
+    server.put("backups", others);
+    server.put("backups", (0..20).map(|part| format!("one/two/shop/segments/token/{part:05}")));
+    is_a_fleet(&fleet, true, |device, archives| {
+        let name = |it: &(BackupId, Location)| format!("one/two/{device}/archives/{}", it.1);
+        server.put("backups", archives.iter().map(name));
     });
 }
