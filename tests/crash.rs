@@ -7,9 +7,15 @@
 mod copies;
 #[path = "crash/encrypted.rs"]
 mod encrypted;
+#[path = "servers/s3.rs"]
+mod s3;
 #[path = "crash/staging.rs"]
 mod staging;
+#[path = "crash/stores.rs"]
+mod stores;
 mod support;
+#[path = "servers/swift.rs"]
+mod swift;
 
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};

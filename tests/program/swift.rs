@@ -7,6 +7,7 @@ use std::process::Command;
 use rusqlite::Connection;
 use serde_json::Value;
 
+use crate::servers::proxy::Proxy;
 use crate::servers::swift::{LOGIN, SwiftServer};
 use crate::support::{TestServer, id_of, stderr_of, wait_until, write_file};
 
@@ -68,4 +69,40 @@ fn a_short_configuration_makes_proven_copies_in_swift_and_they_alone_are_enough_
         let count = count.query_row("SELECT count(*) FROM row", [], |row| row.get::<_, u32>(0));
         assert_eq!(count.unwrap(), expected);
     }
+}
+
+#[test]
+fn a_copy_in_swift_goes_on_where_it_stopped_after_a_kill() {
+    let store = SwiftServer::start();
+    store.make_container("backups");
+    let proxy = Proxy::before(store.address());
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("files");
+    std::fs::create_dir(&path).unwrap();
+    let mut content = vec![0; 20 << 20];
+    getrandom::fill(&mut content).unwrap();
+    write_file(&path.join("random"), &content);
+    // The second of three parts does not get through.
+    proxy.hold(Some("/00002"));
+    let place = format!(
+        "[[places]]\nname = \"offsite\"\ntype = \"swift\"\nauth_url = \"{}/auth/v1.0\"\ncontainer = \"backups\"\n",
+        proxy.base()
+    );
+    let builder = TestServer::builder().instance_directory("files", &path);
+    let builder = builder.toml("copies = [\"offsite\"]").toml(&place);
+    let builder = LOGIN.iter().fold(builder, |builder, (name, value)| builder.env(name, value));
+    let mut server = builder.start();
+    let backup = server.admin().full("files");
+    let copy = |server: &TestServer| server.admin().backup(id_of(&backup))["copies"][0].take();
+    wait_until("the first part to arrive", || {
+        (copy(&server)["progress"].as_f64().unwrap() > 0.0).then_some(())
+    });
+    server.kill();
+    proxy.hold(None);
+    server.restart();
+    wait_until("the copy", || (copy(&server)["state"] == "proven").then_some(()));
+    assert_eq!(proxy.seen("/00001"), 1, "the first part was sent once");
+    let objects = store.objects("backups");
+    let count = |part: &str| objects.iter().filter(|it| it.contains(part)).count();
+    assert_eq!((count("archives/"), count("segments/"), count("uploads/")), (1, 3, 0));
 }
