@@ -21,6 +21,7 @@ mod events;
 mod extract;
 mod flavors;
 mod fleet;
+mod heads;
 mod health;
 mod held;
 mod identity;

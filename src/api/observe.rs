@@ -21,7 +21,7 @@ use crate::telemetry::Subject;
 
 use super::connection::{Connection, RequestBody};
 use super::error::{ApiError, cause, is_actix_error, to_api_error};
-use super::{State, held};
+use super::{State, heads, held};
 
 /// Trove's header for the id that leads from an answer to the log.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-openstack-request-id");
@@ -121,17 +121,25 @@ pub(super) async fn observe<B: MessageBody + 'static>(
 /// has a place.
 async fn answer<B: MessageBody + 'static>(
     connection: Option<Arc<Connection>>,
-    request: ServiceRequest,
+    mut request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    let Some(connection) = connection else {
-        return next.call(request).await.map(ServiceResponse::map_into_boxed_body);
-    };
-    let _open = Arc::clone(&connection).begin(body_of(&request));
+    let _counted = heads::Open::begin();
     // Nothing here speaks another protocol (RFC 9110, section 7.8): the answer is the ordinary one. The HTTP library
     // ends the connection of such a request, and would answer as if it changed the protocol.
     let asks_for_other_protocol = request.head().upgrade();
-    let response = if request.path() == HEALTH || connection.wait_for_place().await {
+    let body = body_of(&request);
+    let head = heads::settle(&mut request);
+    let Some(connection) = connection else {
+        return match head {
+            Ok(()) => next.call(request).await.map(ServiceResponse::map_into_boxed_body),
+            Err(refusal) => Ok(request.error_response(refusal)),
+        };
+    };
+    let _open = Arc::clone(&connection).begin(body);
+    let response = if let Err(refusal) = head {
+        request.error_response(refusal)
+    } else if request.path() == HEALTH || connection.wait_for_place().await {
         next.call(request).await?.map_into_boxed_body()
     } else {
         request.error_response(no_connection_left())

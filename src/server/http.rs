@@ -28,7 +28,7 @@ use crate::api::{self, Connection, Entrance, State};
 use crate::config::ServerConfig;
 use crate::console::{self, Console};
 
-use super::gate::{Gate, GateSettings};
+use super::gate::{Gate, GateSettings, HeldBytes};
 use super::stream::{ClientStream, Times};
 
 /// Seconds that requests in flight get when the server stops.
@@ -51,11 +51,13 @@ pub(super) fn server(
     port: TcpListener,
 ) -> io::Result<(Server, Application)> {
     let times = Times { request: config.request_timeout(), send: config.send_timeout() };
-    let open = Gate::new(GateSettings {
+    let settings = GateSettings {
         entrance: Entrance::Port,
         most: config.max_connections,
         per_address: config.max_connections_per_address,
-    });
+    };
+    let held_bytes = HeldBytes::default();
+    let open = Gate::new(settings, HeldBytes::clone(&held_bytes));
     let mut builder = Server::build()
         .workers(config.worker_count())
         .worker_max_blocking_threads(4)
@@ -68,6 +70,7 @@ pub(super) fn server(
         console: console.cloned(),
         times,
         keep_alive: config.keep_alive(),
+        held_bytes,
         stopping: builder.graceful_shutdown_signal(),
     };
     let at_port = application.clone();
@@ -97,6 +100,7 @@ pub(super) struct Application {
     console: Option<Data<Console>>,
     pub(super) times: Times,
     keep_alive: Duration,
+    pub(super) held_bytes: HeldBytes,
     stopping: GracefulShutdownSignal,
 }
 

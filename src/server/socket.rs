@@ -17,7 +17,7 @@ use crate::api::Entrance;
 use crate::config::Config;
 use crate::disk::SocketFile;
 
-use super::gate::{Gate, GateSettings};
+use super::gate::{Gate, GateSettings, HeldBytes};
 use super::http::{Application, REQUEST_GRACE_S};
 use super::stream::ClientStream;
 
@@ -59,11 +59,12 @@ impl SocketServer {
     pub(super) fn start(listener: UnixListener, application: &Application) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
         let listener = net::UnixListener::from_std(listener)?;
-        let gate = Gate::new(GateSettings {
+        let settings = GateSettings {
             entrance: Entrance::Socket,
             most: CONNECTIONS,
             per_address: CONNECTIONS,
-        });
+        };
+        let gate = Gate::new(settings, HeldBytes::clone(&application.held_bytes));
         let accepting = spawn(accept(listener, Arc::clone(&gate), application.clone()));
         Ok(Self { accepting, gate })
     }

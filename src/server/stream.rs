@@ -18,9 +18,10 @@ use super::gate::Place;
 const TICK: Duration = Duration::from_secs(1);
 /// Bytes that a client may send ahead: the longest body, and the longest head of the next request.
 const AHEAD: usize = 192 << 10;
-/// Bytes that all clients together may have sent without a request that takes them.
-const ALL_WAITING: usize = 4 << 20;
-/// Bytes that a client may have sent in any case.
+/// Bytes that the buffers of all connections may have, also of those at the socket, beyond what is fair. The HTTP library
+/// takes twice as much for them at most.
+const ALL_HELD: usize = 3 << 20;
+/// Bytes that a connection's buffer may have in any case.
 const FAIR: usize = 8 << 10;
 /// Bytes that are read before they are parsed. The HTTP library would fill a buffer of 128 KiB, also
 /// with what it throws away.
@@ -43,6 +44,10 @@ pub(super) struct ClientStream<S> {
     tick: Pin<Box<Sleep>>,
     /// Bytes received since the last request began.
     waiting: usize,
+    /// The most that was received for a request so far: the buffer of a head is never made smaller.
+    longest: usize,
+    /// What of the two is counted with the gate.
+    held: usize,
     /// The requests that had begun then.
     requests: u64,
     boundaries: Boundaries,
@@ -69,6 +74,8 @@ impl<S> ClientStream<S> {
             times: Times { request: times.request.saturating_add(TICK), ..times },
             tick: Box::pin(sleep(TICK)),
             waiting: 0,
+            longest: 0,
+            held: 0,
             boundaries: Boundaries::new(),
             ahead: Vec::new(),
             burst: 0,
@@ -105,7 +112,7 @@ impl<S> ClientStream<S> {
         Ok(())
     }
 
-    /// What was received of a request before it began is its own, and bounded by other limits.
+    /// A request began. What is received of its body is its own, and bounded by other limits.
     fn settle(&mut self) {
         let connection = &self.place.member.connection;
         let requests = connection.requests();
@@ -113,10 +120,20 @@ impl<S> ClientStream<S> {
             self.requests = requests;
             self.boundaries.begin_body(connection.body());
             let left = self.ahead.len();
-            self.place.remove_waiting(self.waiting.saturating_sub(left));
+            self.longest = self.longest.max(self.waiting.saturating_sub(left).min(AHEAD));
             self.waiting = left;
             self.head_since = None;
+            if self.count_held() > ALL_HELD / 2 && self.held > FAIR {
+                // Others need the room.
+                self.place.member.connection.end_with_answer();
+            }
         }
+    }
+
+    /// Counts the bytes that the buffers of this connection hold. Returns those of all connections.
+    fn count_held(&mut self) -> usize {
+        let before = mem::replace(&mut self.held, self.waiting.max(self.longest));
+        self.place.change_held(before, self.held)
     }
 
     /// Whether the connection is read again only when its answer is sent, or taken: what a client sends ahead would wait in
@@ -139,8 +156,7 @@ impl<S> ClientStream<S> {
     fn received(&mut self, bytes: usize) -> io::Result<()> {
         self.place.progress();
         self.waiting = self.waiting.saturating_add(bytes);
-        let all = self.place.add_waiting(bytes);
-        if all > ALL_WAITING && self.waiting > FAIR {
+        if self.count_held() > ALL_HELD && self.held > FAIR {
             return Err(ErrorKind::OutOfMemory.into());
         }
         Ok(())
@@ -162,7 +178,7 @@ impl<S> ClientStream<S> {
 
 impl<S> Drop for ClientStream<S> {
     fn drop(&mut self) {
-        self.place.remove_waiting(self.waiting);
+        self.place.change_held(self.held, 0);
     }
 }
 

@@ -46,6 +46,20 @@ async fn a_body_that_would_take_many_times_its_length_is_refused_before_it_is_pa
 }
 
 #[actix_web::test]
+async fn a_head_has_32_kib_and_a_query_100_parameters_at_most() {
+    let fixture = Fixture::new();
+    let get = async |query: &str, field: usize| {
+        let request = Request::get(&format!("{BACKUPS}?{query}")).token_of("alice");
+        fixture.send(request.header("X-Long", &"x".repeat(field))).await
+    };
+    assert_eq!(get("a=b", 31 << 10).await.status, 200);
+    get("a=b", 33 << 10).await.assert_fault(413, "overLimit");
+    get(&"a".repeat(33 << 10), 0).await.assert_fault(413, "overLimit");
+    assert_eq!(get(&vec!["a=b"; 100].join("&"), 0).await.status, 200);
+    get(&vec!["a=b"; 101].join("&"), 0).await.assert_fault(400, "badRequest");
+}
+
+#[actix_web::test]
 async fn downloads_have_a_limit_for_each_token_and_for_all() {
     let fixture = Fixture::new();
     let id = fixture.completed_backup("alice", "project-a", A1, "it").await;

@@ -17,12 +17,21 @@ pub(in crate::api) struct PageParameters {
     marker: Option<String>,
 }
 
+/// The parameters that a query may have. Each takes many times its length in memory.
+const MOST_PARAMETERS: usize = 100;
+
 /// The parameters of a query, decoded, in the order they came.
 #[derive(Debug, Clone)]
 pub(in crate::api) struct Query(Vec<(String, String)>);
 
 impl Query {
     pub(in crate::api) fn from_request(request: &HttpRequest) -> Result<Self, ApiError> {
+        let separators = request.query_string().bytes().filter(|byte| *byte == b'&').count();
+        if separators >= MOST_PARAMETERS {
+            return Err(ApiError::BadRequest(format!(
+                "The query has more than {MOST_PARAMETERS} parameters."
+            )));
+        }
         web::Query::<Vec<(String, String)>>::from_query(request.query_string())
             .map(|query| Self(query.into_inner()))
             .map_err(|error| ApiError::BadRequest(format!("The query cannot be read: {error}")))

@@ -89,13 +89,15 @@ impl Place {
         self.member.progress_ms.store(self.gate.now_ms(), Ordering::Relaxed);
     }
 
-    /// Counts received bytes that no request has taken yet. Returns those of all connections.
-    pub(in crate::server) fn add_waiting(&self, bytes: usize) -> usize {
-        self.gate.waiting_bytes.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes)
-    }
-
-    pub(in crate::server) fn remove_waiting(&self, bytes: usize) {
-        self.gate.waiting_bytes.fetch_sub(bytes, Ordering::Relaxed);
+    /// The buffers of the connection held so many bytes `before`, and hold so many `now`. Returns those of all connections.
+    pub(in crate::server) fn change_held(&self, before: usize, now: usize) -> usize {
+        let held = &self.gate.held_bytes;
+        if before > now {
+            held.fetch_sub(before.saturating_sub(now), Ordering::Relaxed);
+        } else {
+            held.fetch_add(now.saturating_sub(before), Ordering::Relaxed);
+        }
+        held.load(Ordering::Relaxed)
     }
 }
 

@@ -2,9 +2,10 @@
 //!
 //! When as many as may be are open, the one that has been of no use for longest is closed for the new one: one
 //! that waits for a request, sends one without end, or does not take its answer. One whose request is being
-//! answered is never closed. If all are busy, those that have been open for longest end with their next answer, so that
-//! clients which ask without end do not keep others out; and a few more are let into a reserve, for the health check, or to wait
-//! there for a place.
+//! answered is never closed. An address that has more than another one has to make room for it at once, also with a
+//! connection that is not idle yet. If all are busy, those that have been open for longest end with their next answer, so that
+//! clients which ask without end do not keep others out; the first connection of a few more addresses gets in; and a few
+//! more are let into a reserve, for the health check, or to wait there for a place.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
@@ -16,13 +17,17 @@ use actix_web::rt::time::sleep;
 use parking_lot::Mutex;
 
 pub(super) use self::member::{Member, Place};
+use self::queue::Queue;
 use crate::api::{Connection, Entrance, Reserve};
 
 mod member;
+mod queue;
 mod reserve;
 
 /// Connections over the limit.
 const RESERVE: usize = 8;
+/// Connections over the limit of addresses that have no other one.
+const FIRSTS: usize = 16;
 /// How often, and how many times, a connection that found no room tries again.
 const WAIT: Duration = Duration::from_millis(50);
 const WAITS: u32 = 20;
@@ -46,24 +51,26 @@ pub(super) struct Gate {
     started: Instant,
     next: AtomicU64,
     open: Mutex<HashMap<u64, Arc<Member>>>,
-    /// The connections so far that had to wait for room.
-    tickets: AtomicUsize,
+    /// Those that wait for room.
+    queue: Queue,
     /// The connections of the reserve that wait for a place with a request.
     leaving: AtomicUsize,
-    /// Bytes that were received and that no request has taken yet, of all connections.
-    waiting_bytes: AtomicUsize,
+    held_bytes: HeldBytes,
 }
 
+/// The bytes that the buffers of all connections hold, at the port and at the socket.
+pub(super) type HeldBytes = Arc<AtomicUsize>;
+
 impl Gate {
-    pub(super) fn new(settings: GateSettings) -> Arc<Self> {
+    pub(super) fn new(settings: GateSettings, held_bytes: HeldBytes) -> Arc<Self> {
         Arc::new(Self {
             settings,
             started: Instant::now(),
             next: AtomicU64::new(0),
             open: Mutex::default(),
-            tickets: AtomicUsize::new(0),
+            queue: Queue::new(settings.most),
             leaving: AtomicUsize::new(0),
-            waiting_bytes: AtomicUsize::new(0),
+            held_bytes,
         })
     }
 
@@ -73,7 +80,7 @@ impl Gate {
     }
 
     /// Lets a connection in as soon as there is room or room can be made. It waits for that, but not for long, and
-    /// not if as many came after it as may be open: each holds a file descriptor.
+    /// not if too many of its address came after it.
     pub(super) async fn wait_to_enter(
         self: &Arc<Self>,
         from: Option<SocketAddr>,
@@ -82,10 +89,10 @@ impl Gate {
         if let Some(place) = self.enter(from, local, false) {
             return Some(place);
         }
-        let ticket = self.tickets.fetch_add(1, Ordering::AcqRel);
+        let waiter = self.queue.join(from.map(|it| network(it.ip())));
         for again in 0..WAITS {
             sleep(WAIT).await;
-            if self.newer_than(ticket) >= self.settings.most {
+            if waiter.must_leave() {
                 return None;
             }
             if let Some(place) = self.enter(from, local, again >= WAITS_FOR_ROOM) {
@@ -124,30 +131,61 @@ impl Gate {
     fn makes_room(&self, open: &HashMap<u64, Arc<Member>>, from: Option<IpAddr>) -> bool {
         let GateSettings { most, per_address, .. } = self.settings;
         let counted = || present(open).filter(|it| !it.is_in_reserve());
-        let same_address = |it: &&Arc<Member>| it.from == from;
-        if !self.holds_another(open) {
+        let of = |address: Option<IpAddr>| counted().filter(move |it| it.from == address);
+        let own = of(from).count();
+        let is_first = from.is_some() && own == 0;
+        if !self.holds_another(open, is_first) {
             false
-        } else if from.is_some() && counted().filter(same_address).count() >= per_address {
-            self.end_one_of(counted().filter(same_address))
+        } else if from.is_some() && own >= per_address {
+            self.end_one_of(of(from))
+        } else if counted().count() < most {
+            true
         } else {
-            counted().count() < most || self.end_one_of(counted())
+            self.makes_room_of(counted(), own, is_first)
         }
+    }
+
+    /// Makes room among these, which are as many as may be, for one of an address that has so many of its `own`.
+    fn makes_room_of<'m>(
+        &self,
+        counted: impl Iterator<Item = &'m Arc<Member>> + Clone,
+        own: usize,
+        is_first: bool,
+    ) -> bool {
+        let counts = count_addresses(counted.clone());
+        let count = |it: &&Arc<Member>| counts.get(&it.from).copied().unwrap_or_default();
+        // Nobody makes room for an address that has more, however long a busy server has not read what was sent.
+        let with_as_many = counted.clone().filter(|it| count(it) >= own);
+        if self.end_idlest(with_as_many.clone(), true) {
+            return true;
+        }
+        let most = counts.values().copied().max().unwrap_or_default();
+        if most <= own.saturating_add(1) {
+            return self.end_one_of(with_as_many);
+        }
+        let crowd = counted.clone().filter(|it| count(it) == most);
+        self.end_idlest(crowd.clone(), false)
+            || is_first && counted.count() < self.settings.most.saturating_add(FIRSTS)
+            || self.end_one_of(crowd)
     }
 
     fn makes_room_in_reserve(&self, open: &HashMap<u64, Arc<Member>>) -> bool {
         let reserved = || present(open).filter(|it| it.is_in_reserve());
-        self.holds_another(open) && (reserved().count() < RESERVE || self.end_idlest(reserved()))
+        self.holds_another(open, false)
+            && (reserved().count() < RESERVE || self.end_idlest(reserved(), true))
     }
 
-    /// Whether one more may be there: those that have to end do so within a moment, but hold a file descriptor until then.
-    fn holds_another(&self, open: &HashMap<u64, Arc<Member>>) -> bool {
-        open.len() < self.settings.most.saturating_mul(2).saturating_add(RESERVE)
+    /// Whether one more may be there, the `first` of its address or not: those that have to end do so within a moment, but hold
+    /// a file descriptor until then.
+    fn holds_another(&self, open: &HashMap<u64, Arc<Member>>, first: bool) -> bool {
+        let most = self.settings.most.saturating_mul(2).saturating_add(RESERVE);
+        open.len() < if first { most.saturating_add(FIRSTS) } else { most }
     }
 
     /// Ends the connection that has been of no use for longest; or, if all are of use, lets the one that has been open for
     /// longest end with its next answer. Returns whether there is room now.
     fn end_one_of<'m>(&self, members: impl Iterator<Item = &'m Arc<Member>> + Clone) -> bool {
-        let made_room = self.end_idlest(members.clone());
+        let made_room = self.end_idlest(members.clone(), true);
         if !made_room {
             let busy = members.filter(|it| !it.connection.ends_with_answer());
             if let Some(first) = busy.min_by_key(|it| it.connection.number()) {
@@ -157,18 +195,17 @@ impl Gate {
         made_room
     }
 
-    /// Ends the connection that has been of no use for longest, if one may be ended.
-    fn end_idlest<'m>(&self, members: impl Iterator<Item = &'m Arc<Member>>) -> bool {
+    /// Ends the connection that has been of no use for longest, if one may be ended; with `patience` only one that is idle.
+    fn end_idlest<'m>(
+        &self,
+        members: impl Iterator<Item = &'m Arc<Member>>,
+        patience: bool,
+    ) -> bool {
         let now = self.now_ms();
         let idlest = members
-            .filter(|it| it.may_end(now))
+            .filter(|it| if patience { it.may_end(now) } else { !it.connection.is_busy() })
             .min_by_key(|it| it.progress_ms.load(Ordering::Relaxed));
         idlest.map(|it| it.end()).is_some()
-    }
-
-    /// How many have had to wait since the one with this ticket.
-    fn newer_than(&self, ticket: usize) -> usize {
-        self.tickets.load(Ordering::Acquire).wrapping_sub(ticket).saturating_sub(1)
     }
 
     fn now_ms(&self) -> u64 {
@@ -179,6 +216,18 @@ impl Gate {
 /// Those that need not end.
 fn present(open: &HashMap<u64, Arc<Member>>) -> impl Iterator<Item = &Arc<Member>> + Clone {
     open.values().filter(|it| !it.must_end())
+}
+
+/// How many of these connections each address has.
+fn count_addresses<'m>(
+    members: impl Iterator<Item = &'m Arc<Member>>,
+) -> HashMap<Option<IpAddr>, usize> {
+    let mut counts: HashMap<Option<IpAddr>, usize> = HashMap::new();
+    for member in members {
+        let count = counts.entry(member.from).or_default();
+        *count = count.saturating_add(1);
+    }
+    counts
 }
 
 /// What counts as one address: for IPv6 the network of 64 bits, of which a host may take any address.
@@ -199,12 +248,19 @@ mod tests {
     use crate::api::RequestBody;
 
     fn gate(most: usize, per_address: usize) -> Arc<Gate> {
-        Gate::new(GateSettings { entrance: Entrance::Port, most, per_address })
+        Gate::new(
+            GateSettings { entrance: Entrance::Port, most, per_address },
+            HeldBytes::default(),
+        )
     }
 
     /// A connection that stays new, however slow the test is.
     fn enter(gate: &Arc<Gate>, ip: &str) -> Option<Place> {
-        let place = gate.enter(Some(SocketAddr::new(ip.parse().unwrap(), 1)), None, true)?;
+        enter_at(gate, ip, true)
+    }
+
+    fn enter_at(gate: &Arc<Gate>, ip: &str, may_reserve: bool) -> Option<Place> {
+        let place = gate.enter(Some(SocketAddr::new(ip.parse().unwrap(), 1)), None, may_reserve)?;
         place.member.progress_ms.store(u64::MAX, Ordering::Relaxed);
         Some(place)
     }
@@ -314,12 +370,49 @@ mod tests {
     }
 
     #[test]
-    fn who_waits_counts_those_that_came_later() {
-        let gate = gate(1, 1);
-        let tickets: Vec<_> =
-            (0..3).map(|_one| gate.tickets.fetch_add(1, Ordering::AcqRel)).collect();
-        let newer: Vec<_> = tickets.into_iter().map(|it| gate.newer_than(it)).collect();
-        assert_eq!(newer, [2, 1, 0]);
+    fn an_address_with_fewer_connections_gets_those_of_a_crowd_at_once() {
+        let gate = gate(4, 4);
+        let crowd: Vec<_> = (0..4).map(|_one| enter(&gate, "192.0.2.1").unwrap()).collect();
+        // They came just now, so none makes room for one more of them.
+        let more = enter(&gate, "192.0.2.1").unwrap();
+        assert_eq!(more.member.connection.entrance(), Entrance::Reserve);
+        let others = [(); 2].map(|()| enter(&gate, "192.0.2.2").unwrap());
+        assert!(others.iter().all(|it| it.member.connection.entrance() == Entrance::Port));
+        assert_eq!(crowd.iter().filter(|it| it.member.must_end()).count(), 2);
+        // Each has its half.
+        let third = enter(&gate, "192.0.2.2").unwrap();
+        assert_eq!(third.member.connection.entrance(), Entrance::Reserve);
+    }
+
+    #[test]
+    fn an_idle_connection_makes_no_room_for_an_address_that_has_more() {
+        let gate = old(gate(3, 3));
+        let crowd: Vec<_> = (0..2).map(|_one| enter(&gate, "192.0.2.1").unwrap()).collect();
+        let other = enter(&gate, "192.0.2.2").unwrap();
+        make_old(&gate, &other);
+        let more = enter(&gate, "192.0.2.1").unwrap();
+        assert_eq!(more.member.connection.entrance(), Entrance::Reserve);
+        make_old(&gate, &crowd[1]);
+        let more = enter(&gate, "192.0.2.1").unwrap();
+        assert_eq!(more.member.connection.entrance(), Entrance::Port);
+        assert!(crowd[1].member.must_end() && !other.member.must_end());
+    }
+
+    #[test]
+    fn the_first_connection_of_an_address_gets_in_beside_a_busy_crowd() {
+        let gate = gate(2, 2);
+        let busy: Vec<_> = (0..2)
+            .map(|_one| enter(&gate, "192.0.2.1").unwrap())
+            .map(|it| (Arc::clone(&it.member.connection).begin(RequestBody::Sized(0)), it))
+            .collect();
+        let first = enter_at(&gate, "192.0.2.2", false).unwrap();
+        assert_eq!(first.member.connection.entrance(), Entrance::Port);
+        assert!(enter_at(&gate, "192.0.2.1", false).is_none());
+        let others: Vec<_> = (3..=FIRSTS + 3)
+            .map(|last| enter_at(&gate, &format!("192.0.2.{last}"), false))
+            .collect();
+        assert_eq!(others.iter().flatten().count(), FIRSTS - 1);
+        assert!(busy.iter().all(|(_request, it)| !it.member.must_end()));
     }
 
     #[test]
@@ -328,7 +421,8 @@ mod tests {
         drop(enter(&gate, "192.0.2.1").unwrap());
         let place = enter(&gate, "192.0.2.1").unwrap();
         assert_eq!(place.member.connection.entrance(), Entrance::Port);
-        place.add_waiting(5);
-        assert_eq!(place.add_waiting(2), 7);
+        assert_eq!((place.change_held(0, 5), place.change_held(5, 3)), (5, 3));
+        let of_others = place.change_held(0, 4);
+        assert_eq!((of_others, place.change_held(3, 0)), (7, 4));
     }
 }

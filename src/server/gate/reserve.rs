@@ -71,14 +71,15 @@ mod tests {
     use std::net::{Ipv4Addr, SocketAddr};
     use std::sync::Arc;
 
-    use super::super::{GateSettings, Place};
+    use super::super::{GateSettings, HeldBytes, Place};
     use super::*;
     use crate::api::Entrance;
     use crate::api::RequestBody;
 
     /// A gate for one connection.
     fn small_gate() -> Arc<Gate> {
-        Gate::new(GateSettings { entrance: Entrance::Port, most: 1, per_address: 1 })
+        let settings = GateSettings { entrance: Entrance::Port, most: 1, per_address: 1 };
+        Gate::new(settings, HeldBytes::default())
     }
 
     fn enter(gate: &Arc<Gate>) -> Place {
