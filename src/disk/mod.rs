@@ -22,9 +22,11 @@ pub use link::{remove_link, replace_link};
 pub use socket::SocketFile;
 pub use tree::{NotRemoved, remove_tree, remove_tree_in};
 
-/// Bytes that an ordinary user may still write on a filesystem.
+/// Bytes that an ordinary user may still write on a filesystem: none where no file can be made any more. Filesystems that
+/// make inodes as they need them say that they have none at all.
 pub fn free_bytes(filesystem: &StatVfs) -> u64 {
-    filesystem.f_bavail.saturating_mul(filesystem.f_frsize)
+    let takes_files = filesystem.f_files == 0 || filesystem.f_ffree > 0 || filesystem.f_favail > 0;
+    if takes_files { filesystem.f_bavail.saturating_mul(filesystem.f_frsize) } else { 0 }
 }
 
 /// The mount that a file is in. Nothing can be renamed from one to another, even if both show the same filesystem.

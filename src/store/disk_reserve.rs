@@ -143,7 +143,7 @@ impl DiskReserve {
                 Ok(()) => {
                     self.reserved = false;
                     log::warn!(
-                        "the disk is full ({free} bytes free): the catalog uses its reserve, and takes no new work"
+                        "the disk is full ({free} bytes free, or no inode: see df -i): the catalog uses its reserve, and takes no new work"
                     );
                 }
                 Err(error) => log::warn!("the catalog's reserve cannot be released: {error}"),

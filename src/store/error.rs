@@ -51,7 +51,7 @@ pub enum StoreError {
     OtherLog { path: PathBuf },
     /// The disk is full, and this would fill it further.
     #[error(
-        "the disk of the catalog is full ({free} bytes are free), and nothing new is accepted until there is room: make some, or delete backups"
+        "the disk of the catalog is full ({free} bytes are free, or no file can be made: see df -i), and nothing new is accepted until there is room: make some, or delete backups"
     )]
     Full { free: u64 },
     #[error(

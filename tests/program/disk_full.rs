@@ -22,7 +22,11 @@ struct Fixture {
 
 impl Fixture {
     fn new() -> Self {
-        let disk = Disk::mounted(DISK_MIB);
+        Self::with(Disk::mounted(DISK_MIB), "0", "1")
+    }
+
+    /// On this disk, with these seconds in the trash and this headroom.
+    fn with(disk: Disk, window_s: &str, headroom_mib: &str) -> Self {
         let sources = tempfile::tempdir().unwrap();
         for name in ["small", "large"] {
             std::fs::create_dir(sources.path().join(name)).unwrap();
@@ -32,8 +36,8 @@ impl Fixture {
             .instance_directory("small", &sources.path().join("small"))
             .instance_directory("large", &sources.path().join("large"))
             .instance_sqlite("database", &sources.path().join("source.db"))
-            .setting("storage.trash_window_s", "0")
-            .setting("storage.headroom_mib", "1")
+            .setting("storage.trash_window_s", window_s)
+            .setting("storage.headroom_mib", headroom_mib)
             .data_dir(&disk.path().join("data"))
             .start();
         Self { server, sources, disk }
@@ -203,4 +207,47 @@ fn a_restore_that_does_not_fit_fails_and_leaves_no_files() {
     assert!(row.to_string().contains("disk_full"), "{row:#}");
     assert!(fixture.disk.free_bytes() > 20 << 20, "the restore has left files");
     client.full("small");
+}
+
+#[test]
+fn a_disk_that_takes_no_more_files_is_full_and_deletes_work() {
+    let mut fixture = Fixture::with(Disk::for_files(DISK_MIB, 200), "3600", "1");
+    fixture.server.allow_warning("the disk is full");
+    fixture.server.allow_warning("is removed at once");
+    let client = fixture.server.admin();
+    let made = client.full("small");
+    let filling: Vec<PathBuf> =
+        (0..200).map(|number| fixture.disk.path().join(format!("empty-{number}"))).collect();
+    let count = filling.iter().take_while(|it| std::fs::File::create(it).is_ok()).count();
+    assert!(count < filling.len());
+    let refused = client.create_backup("small", &json!({})).with_status(503).json();
+    assert!(refused.to_string().contains("disk"), "{refused}");
+    let health = wait_until("the health to say so", || {
+        let health = client.get("/healthcheck").json();
+        (health["status"] == "stopped").then_some(health)
+    });
+    assert!(health["notices"].to_string().contains("df -i"), "{health}");
+    client.delete(&format!("backups/{}", made["id"].as_str().unwrap())).with_status(202);
+    wait_until("the archive to be removed at once", || fixture.archives().is_empty().then_some(()));
+    for path in filling.iter().take(count) {
+        std::fs::remove_file(path).unwrap();
+    }
+    let accepted = wait_until("a backup to be accepted", || {
+        let answer = client.create_backup("small", &json!({}));
+        (answer.status == 202).then_some(answer)
+    });
+    client.completed(&accepted);
+}
+
+#[test]
+fn without_headroom_a_delete_on_a_full_disk_frees_its_room_at_once() {
+    let mut fixture = Fixture::with(Disk::mounted(DISK_MIB), "3600", "0");
+    fixture.server.allow_warning("the disk is full");
+    fixture.server.allow_warning("is removed at once");
+    fixture.write_large(noise(14 * MIB));
+    let client = fixture.server.admin();
+    let large = client.full("large");
+    fixture.disk.fill(0);
+    client.delete(&format!("backups/{}", large["id"].as_str().unwrap())).with_status(202);
+    wait_until("the space to be freed", || (fixture.disk.free_bytes() > 12 << 20).then_some(()));
 }

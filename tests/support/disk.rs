@@ -16,10 +16,20 @@ impl Disk {
     /// Mounts one of this size. Only root may: without that right the test fails, it does not skip.
     #[track_caller]
     pub(crate) fn mounted(mib: usize) -> Self {
+        Self::mounted_with(&format!("size={mib}m"))
+    }
+
+    /// The same, for so many files and folders.
+    #[track_caller]
+    pub(crate) fn for_files(mib: usize, inodes: usize) -> Self {
+        Self::mounted_with(&format!("size={mib}m,nr_inodes={inodes}"))
+    }
+
+    #[track_caller]
+    fn mounted_with(options: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let size = format!("size={mib}m");
         let mut mount = Command::new("mount");
-        succeed(mount.args(["-t", "tmpfs", "-o", &size, "coffer-test"]).arg(folder.path()));
+        succeed(mount.args(["-t", "tmpfs", "-o", options, "coffer-test"]).arg(folder.path()));
         Self { folder }
     }
 

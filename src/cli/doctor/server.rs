@@ -37,7 +37,18 @@ pub(super) fn server(config: &Config, findings: &mut Findings) -> bool {
             true
         }
         Ok(false) => {
-            findings.ok("server", "does not run on this data directory now");
+            if answers_at_port(config) {
+                findings.problem(
+                    "server",
+                    format!(
+                        "a server answers at server.listen ({}), and not on this data directory",
+                        config.server.listen
+                    ),
+                    "is the disk of data_dir mounted? If it is, the server there has another configuration",
+                );
+            } else {
+                findings.ok("server", "does not run on this data directory now");
+            }
             false
         }
         Err(error) => {
@@ -57,6 +68,16 @@ fn is_locked(path: &Path) -> io::Result<bool> {
         Err(Errno::WOULDBLOCK) => Ok(true),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Whether a Coffer server answers at the configured address: it may have its data directory on a disk that is gone.
+fn answers_at_port(config: &Config) -> bool {
+    let listen = config.server.listen;
+    if listen.port() == 0 {
+        return false;
+    }
+    let answer = Connection::new(&format!("http://{listen}")).send("GET", "/healthcheck", None);
+    answer.is_ok_and(|mut it| it.body_mut().read_json::<Health>().is_ok())
 }
 
 /// What the server says, over its socket, of why it begins nothing; `None` if it works, or says nothing.

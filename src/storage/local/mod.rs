@@ -54,6 +54,10 @@ use crate::domain::{
 };
 use crate::file_url;
 
+/// With less than this free, a disk is full, also if archives are to leave nothing free: more than the catalog's reserve, which
+/// is free on a full disk.
+const FULL_BELOW_BYTES: u64 = 4 << 20;
+
 pub use identity::{FolderId, KnownArchives, OpenArchives};
 pub use layout::DataDirLock;
 pub use pending::OpenFile;
@@ -263,9 +267,10 @@ impl Local {
         Folder::open(&self.layout.trash)?.room()
     }
 
-    /// Whether less is free than archives are to leave free.
+    /// Whether less is free than archives are to leave free, or so little that a full disk needs what is deleted.
     pub fn is_short_of_room(&self) -> Result<bool> {
-        Ok(Folder::open(&self.layout.trash)?.free_bytes()? < self.layout.headroom_bytes)
+        let needed = self.layout.headroom_bytes.max(FULL_BELOW_BYTES);
+        Ok(Folder::open(&self.layout.trash)?.free_bytes()? < needed)
     }
 
     /// Removes an archive and its proof for good: without a time in the trash, which takes room. It is no error if there

@@ -111,6 +111,10 @@ fn a_data_directory_whose_disk_is_unmounted_is_waited_for_and_not_begun_anew() {
     crate::support::wait_until("the notices", || notices().contains("was removed").then_some(()));
     assert!(notices().contains("the archives are not where they were"), "{}", notices());
     assert_eq!(names_in(&data), [""; 0]);
+    let mut doctor = server.command(&["doctor"]);
+    let doctor = doctor.env("COFFER__SERVER__LISTEN", server.base().trim_start_matches("http://"));
+    let found = String::from_utf8(doctor.output().unwrap().stdout).unwrap();
+    assert!(found.contains("and not on this data directory"), "{found}");
     mount();
     crate::support::wait_until("the end of the notices", || (notices() == "[]").then_some(()));
     run_sql(&database, "INSERT INTO row VALUES ('more')");
