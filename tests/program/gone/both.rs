@@ -108,7 +108,7 @@ fn a_data_directory_whose_disk_is_unmounted_is_waited_for_and_not_begun_anew() {
     let notices =
         || server.anonymous().get("/healthcheck").with_status(200).json()["notices"].to_string();
     run("umount", &["--lazy"], &data);
-    crate::support::wait_until("the notices", || notices().contains("was removed").then_some(()));
+    wait_until("the notices", || notices().contains("was removed").then_some(()));
     assert!(notices().contains("the archives are not where they were"), "{}", notices());
     assert_eq!(names_in(&data), [""; 0]);
     let mut doctor = server.command(&["doctor"]);
@@ -116,7 +116,7 @@ fn a_data_directory_whose_disk_is_unmounted_is_waited_for_and_not_begun_anew() {
     let found = String::from_utf8(doctor.output().unwrap().stdout).unwrap();
     assert!(found.contains("and not on this data directory"), "{found}");
     mount();
-    crate::support::wait_until("the end of the notices", || (notices() == "[]").then_some(()));
+    wait_until("the end of the notices", || (notices() == "[]").then_some(()));
     run_sql(&database, "INSERT INTO row VALUES ('more')");
     assert_eq!(client.incremental("shop")["parent_id"], full["id"]);
 
