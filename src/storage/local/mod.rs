@@ -54,15 +54,15 @@ use crate::domain::{
 };
 use crate::file_url;
 
-/// With less than this free, a disk is full, also if archives are to leave nothing free: more than the catalog's reserve, which
-/// is free on a full disk.
-const FULL_BELOW_BYTES: u64 = 4 << 20;
-
 pub use identity::{FolderId, KnownArchives, OpenArchives};
 pub use layout::DataDirLock;
 pub use pending::OpenFile;
 pub use trash::Discarded;
 pub use workspace::Workspace;
+
+/// With less than this free, a disk is full, also if archives are to leave nothing free: more than the catalog's reserve, which
+/// is free on a full disk.
+const FULL_BELOW_BYTES: u64 = 4 << 20;
 
 #[derive(Debug, Clone)]
 pub struct LocalSettings {
