@@ -75,14 +75,14 @@ mod tests {
 
     use super::*;
 
-    fn address(last: u8) -> Option<IpAddr> {
-        Some(Ipv4Addr::new(192, 0, 2, last).into())
+    fn address(last: u8) -> IpAddr {
+        Ipv4Addr::new(192, 0, 2, last).into()
     }
 
     #[test]
     fn who_came_first_of_an_address_leaves_when_too_many_wait() {
         let queue = Queue::new(8);
-        let waiters: Vec<_> = (0..9).map(|_one| queue.join(address(1))).collect();
+        let waiters: Vec<_> = (0..9).map(|_one| queue.join(Some(address(1)))).collect();
         let leave: Vec<_> = waiters.iter().map(Waiter::must_leave).collect();
         assert_eq!(leave.iter().filter(|it| **it).count(), 1);
         assert!(leave[0]);
@@ -91,10 +91,10 @@ mod tests {
     #[test]
     fn a_crowd_does_not_send_away_who_waits_at_another_address() {
         let queue = Queue::new(16);
-        let alone = queue.join(address(1));
+        let alone = queue.join(Some(address(1)));
         let crowd: Vec<_> = (2..4)
             .flat_map(|last| (0..50).map(move |_one| last))
-            .map(|last| queue.join(address(last)))
+            .map(|last| queue.join(Some(address(last))))
             .collect();
         assert!(!alone.must_leave());
         // Each of three addresses has a share.
