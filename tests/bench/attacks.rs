@@ -78,7 +78,7 @@ fn start(folder: &Path, program: &Program, source: &Path) -> Outcome<Server> {
     let names: Vec<String> = (0..INSTANCES).map(|number| format!("i{number}")).collect();
     let mut instances = vec![("0-tree", "directory", "off", source.as_str())];
     instances.extend(names.iter().map(|it| (it.as_str(), "directory", "off", source.as_str())));
-    Server::start_as_packaged(program, &configure(folder, program.name, &settings, &instances)?)
+    Server::start(program, &configure(folder, program.name, &settings, &instances)?)
 }
 
 fn crowds(backup: &str) -> Vec<Crowd> {

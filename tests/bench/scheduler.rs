@@ -118,7 +118,7 @@ fn prepare(folder: &Path, program: &Program, each: u64) -> Outcome<PathBuf> {
 }
 
 fn questions(program: &Program, config: &Path, many: &str, results: &mut Results) -> Outcome<()> {
-    let server = Server::start_as_packaged(program, config)?;
+    let server = Server::start(program, config)?;
     let mut add = |what: &str, unit, figure| {
         results.figure(&format!("scheduler: {what}, {many}"), program.name, unit, figure);
     };

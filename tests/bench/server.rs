@@ -92,22 +92,8 @@ pub(crate) fn configure(
 impl Server {
     /// Starts it on a free port.
     pub(crate) fn start(program: &Program, config: &Path) -> Outcome<Self> {
-        Self::start_with(program, config, &[])
-    }
-
-    /// The same, with the variables of the packaged systemd unit, which make the allocator give memory back.
-    pub(crate) fn start_as_packaged(program: &Program, config: &Path) -> Outcome<Self> {
-        let unit = include_str!("../../packaging/coffer.service");
-        let lines = unit.lines().filter_map(|line| line.strip_prefix("Environment="));
-        let words = lines.flat_map(str::split_whitespace).filter(|it| it.starts_with("MALLOC"));
-        let in_unit: Vec<_> = words.filter_map(|it| it.split_once('=')).collect();
-        Self::start_with(program, config, &in_unit)
-    }
-
-    fn start_with(program: &Program, config: &Path, more: &[(&str, &str)]) -> Outcome<Self> {
         let started = Instant::now();
         let mut command = Command::new(&program.path);
-        command.envs(more.iter().copied());
         // One token sends all requests. A version before the limits does not know the key.
         if memchr::memmem::find(&std::fs::read(&program.path)?, b"token_requests_per_second")
             .is_some()

@@ -216,7 +216,7 @@ fn soak(
          sha256 = \"{digest}\"\n[limits]\ntoken_requests = 1000\n[storage]\ntrash_window_s = 0\n"
     );
     let config = configure(folder, program.name, &settings, instances)?;
-    let mut server = Server::start_as_packaged(program, &config)?;
+    let mut server = Server::start(program, &config)?;
     phase(&server, instances, PHASE / 2)?;
     clear(&server)?;
     let before = use_of(&server)?;
@@ -226,7 +226,7 @@ fn soak(
         most.add(phase(&server, instances, PHASE)?);
         // Killed, with whatever the last of its jobs were doing.
         drop(server);
-        server = Server::start_as_packaged(program, &config)?;
+        server = Server::start(program, &config)?;
     }
     most.add(phase(&server, instances, PHASE / 2)?);
     clear(&server)?;

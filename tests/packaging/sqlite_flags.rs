@@ -7,6 +7,9 @@ use rusqlite::Connection;
 
 use super::{repository, text_of};
 
+/// What C code is built with.
+const VARIABLES: [&str; 2] = ["LIBSQLITE3_FLAGS", "JEMALLOC_SYS_WITH_MALLOC_CONF"];
+
 /// The build script, compiled.
 fn build_script(folder: &Path) -> Command {
     let program = folder.join("build-script");
@@ -16,7 +19,10 @@ fn build_script(folder: &Path) -> Command {
     let output = compile.arg(repository().join("build.rs")).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let mut script = Command::new(program);
-    script.env("CARGO_MANIFEST_DIR", repository()).env_remove("LIBSQLITE3_FLAGS");
+    script.env("CARGO_MANIFEST_DIR", repository());
+    for variable in VARIABLES {
+        script.env_remove(variable);
+    }
     script
 }
 
@@ -32,14 +38,24 @@ fn a_build_without_the_flags_ends_with_a_line_that_has_them() {
     let mut script = build_script(folder.path());
     let refused = said_by(&mut script);
     let error = refused.lines().find_map(|it| it.strip_prefix("cargo::error=")).expect(&refused);
-    let (_, line) = error.split_once("LIBSQLITE3_FLAGS=\"").expect(error);
-    let (flags, command) = line.split_once('"').unwrap();
-    assert_eq!(command, format!(" cargo install --path {}", repository().display()));
-    let accepted = said_by(script.env("LIBSQLITE3_FLAGS", flags));
+    let (_, line) = error.split_once("command: ").expect(error);
+    let mut given: Vec<(&str, &str)> = Vec::new();
+    let mut rest = line;
+    for variable in VARIABLES {
+        let (name, behind) = rest.split_once("=\"").unwrap();
+        let (value, behind) = behind.split_once("\" ").unwrap();
+        assert_eq!(name, variable);
+        given.push((name, value));
+        rest = behind;
+    }
+    assert_eq!(rest, format!("cargo install --path {}", repository().display()));
+    let accepted = said_by(script.envs(given.iter().copied()));
     assert!(!accepted.contains("error"), "{accepted}");
-    let (_, without_one) = flags.split_once(' ').unwrap();
-    let refused = said_by(script.env("LIBSQLITE3_FLAGS", without_one));
-    assert!(refused.contains("cargo::error="), "{refused}");
+    let (_, without_one) = given[0].1.split_once(' ').unwrap();
+    let refused = said_by(script.env(given[0].0, without_one));
+    assert!(refused.contains("cargo::error=SQLite"), "{refused}");
+    let refused = said_by(script.envs(given.iter().copied()).env_remove(given[1].0));
+    assert!(refused.contains("cargo::error=the allocator"), "{refused}");
 }
 
 #[test]

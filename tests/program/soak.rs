@@ -134,9 +134,8 @@ fn server_over(folder: &Path, redis: &RedisServer, group: &ControlGroup) -> Test
     let sql = "CREATE TABLE row(data BLOB); INSERT INTO row SELECT randomblob(1048576);";
     rusqlite::Connection::open(&database).unwrap().execute_batch(sql).unwrap();
     let program = group.program(folder, &limits);
-    let builder = TestServer::builder().program(&program);
-    let in_unit = limits.environment.iter().fold(builder, |it, (name, value)| it.env(name, value));
-    in_unit
+    TestServer::builder()
+        .program(&program)
         .instance_sqlite("database", &database)
         .instance_directory("tree", &folder.join("tree"))
         .instance_of("cache", "redis", &format!("{{ socket = {:?} }}", redis.socket()), "quick")

@@ -12,8 +12,6 @@ use super::{pause, write_file};
 pub(crate) struct UnitLimits {
     pub(crate) memory_bytes: u64,
     pub(crate) tasks: u64,
-    /// The variables by which the allocator gives memory back.
-    pub(crate) environment: Vec<(String, String)>,
 }
 
 impl UnitLimits {
@@ -31,13 +29,9 @@ impl UnitLimits {
             (number, "M") => (number, 20),
             _ => panic!("MemoryMax={memory}"),
         };
-        let lines = unit.lines().filter_map(|line| line.strip_prefix("Environment="));
-        let words = lines.flat_map(str::split_whitespace).filter(|it| it.starts_with("MALLOC"));
-        let pairs = words.map(|it| it.split_once('=').unwrap());
         Self {
             memory_bytes: number.parse::<u64>().unwrap() << shift,
             tasks: value("TasksMax").parse().unwrap(),
-            environment: pairs.map(|(name, it)| (name.to_owned(), it.to_owned())).collect(),
         }
     }
 }
