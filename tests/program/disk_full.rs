@@ -210,6 +210,7 @@ fn a_restore_that_does_not_fit_fails_and_leaves_no_files() {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "files of others that fill the disk")]
 fn a_disk_that_takes_no_more_files_is_full_and_deletes_work() {
     let mut fixture = Fixture::with(Disk::for_files(DISK_MIB, 200), "3600", "1");
     fixture.server.allow_warning("the disk is full");
