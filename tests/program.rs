@@ -56,6 +56,8 @@ mod keystone;
 mod killed_servers;
 #[path = "program/latest.rs"]
 mod latest;
+#[path = "program/locked.rs"]
+mod locked;
 #[path = "program/mariadb/mod.rs"]
 mod mariadb;
 #[path = "program/metrics.rs"]

@@ -52,6 +52,13 @@ impl S3Server {
         assert!(answer.status().is_success(), "{answer:?}");
     }
 
+    /// One that keeps every version, and can lock them.
+    pub(crate) fn make_locking_bucket(&self, name: &str) {
+        let request = ureq::put(format!("{}/{name}", self.base));
+        let answer = request.header("x-amz-bucket-object-lock-enabled", "true").send_empty();
+        assert!(answer.unwrap().status().is_success());
+    }
+
     /// How many uploads of a bucket were begun, and neither completed nor given up.
     pub(crate) fn unfinished_uploads(&self, bucket: &str) -> usize {
         let mut answer = ureq::get(format!("{}/{bucket}?uploads", self.base)).call().unwrap();

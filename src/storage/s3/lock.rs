@@ -8,7 +8,7 @@ use crate::domain::Timestamp;
 use crate::storage::requests::{About, Content};
 use crate::storage::{Result, StorageError};
 
-use super::signed::checksum_header;
+use super::signed::checksum_headers;
 use super::store::Store;
 
 /// A lock that no key can take away again; one that some keys can is no help against stolen ones.
@@ -46,6 +46,6 @@ pub(super) fn extend(store: &Store, key: &str, until: Timestamp) -> Result<()> {
         action.query_mut().insert("retention", "");
         action
     };
-    let headers = [checksum_header(&Sha256::digest(body.as_bytes()).into())];
+    let headers = checksum_headers(&Sha256::digest(body.as_bytes()).into());
     store.requests.send(about, &headers, Content::Bytes(body.as_bytes()), make).map(drop)
 }

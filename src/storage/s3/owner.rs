@@ -9,7 +9,7 @@ use crate::storage::owner::{OWNER_ID, Owned, id_in};
 use crate::storage::requests::{About, Content, Refusal, read_answer};
 use crate::storage::{Result, StorageError};
 
-use super::signed::checksum_header;
+use super::signed::checksum_headers;
 use super::store::Store;
 
 impl Owned for Store {
@@ -57,9 +57,7 @@ pub(super) fn put(store: &Store, content: &[u8], more: &[(&'static str, String)]
     let what = store.shown(&key);
     let about = About { action: "writing", what: &what };
     let keys = store.keys()?;
-    // In a bucket with object lock none is taken without a checksum.
-    let mut headers = vec![checksum_header(&Sha256::digest(content).into())];
-    headers.extend_from_slice(more);
+    let headers = [&checksum_headers(&Sha256::digest(content).into())[..], more].concat();
     let make = || store.bucket.put_object(keys.as_ref(), &key);
     store.requests.send(about, &headers, Content::Bytes(content), make).map(drop)
 }

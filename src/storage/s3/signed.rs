@@ -69,6 +69,11 @@ pub(super) fn checksum_header(sha256: &[u8; 32]) -> (&'static str, String) {
     ("x-amz-checksum-sha256", BASE64_STANDARD.encode(sha256))
 }
 
+/// The same of a whole object. Where objects are locked, one is taken only if its checksum is announced so, too.
+pub(super) fn checksum_headers(sha256: &[u8; 32]) -> [(&'static str, String); 2] {
+    [checksum_header(sha256), ("x-amz-sdk-checksum-algorithm", "SHA256".to_owned())]
+}
+
 /// Whether a header is a part of the signature.
 fn is_signed(name: &str) -> bool {
     name.starts_with("x-amz-") || name == "if-none-match"

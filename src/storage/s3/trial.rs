@@ -8,7 +8,7 @@ use crate::storage::requests::{About, Content, Refusal};
 use crate::storage::{Observation, Result, StorageError};
 
 use super::rules;
-use super::signed::checksum_header;
+use super::signed::checksum_headers;
 use super::store::Store;
 
 const PROBE: &[u8] = b"coffer tries out this bucket";
@@ -19,8 +19,8 @@ pub(super) fn compares_checksums(store: &Store) -> Result<bool> {
         return Ok(known);
     }
     let key = store.key(&format!("probe-{}", Uuid::new_v4()));
-    let wrong = checksum_header(&Sha256::digest(b"something else").into());
-    let compares = match put(store, &key, &[wrong], store.keys()?.as_ref()) {
+    let wrong = checksum_headers(&Sha256::digest(b"something else").into());
+    let compares = match put(store, &key, &wrong, store.keys()?.as_ref()) {
         Ok(()) => {
             remove_probe(store, &key)?;
             false
@@ -52,14 +52,15 @@ pub(super) fn run(store: &Store) -> Result<Vec<Observation>> {
     let count = store.list()?.len();
     let keys = store.keys()?;
     let key = store.key(&format!("probe-{}", Uuid::new_v4()));
-    let right = checksum_header(&Sha256::digest(PROBE).into());
+    let right = checksum_headers(&Sha256::digest(PROBE).into());
     let never = ("if-none-match", "*".to_owned());
-    match put(store, &key, &[right.clone(), never.clone()], keys.as_ref()) {
+    let first = [&right[..], &[never]].concat();
+    match put(store, &key, &first, keys.as_ref()) {
         // Nobody else has this name: it was this, and the first answer was lost.
         Ok(()) | Err(StorageError::Exists { .. }) => {}
         Err(error) => return Err(error),
     }
-    let again = put(store, &key, &[right, never], keys.as_ref());
+    let again = put(store, &key, &first, keys.as_ref());
     let strangers = strangers(store, &key);
     let removes = remove_probe(store, &key)?;
     let works = if removes {

@@ -15,7 +15,7 @@ use crate::storage::{Result, StorageError, Upload, UploadPlan};
 
 use super::answer::element;
 use super::lock;
-use super::signed::checksum_header;
+use super::signed::{checksum_header, checksum_headers};
 use super::store::Store;
 
 /// What an upload of one part is called: nothing of it is at the store before its commit.
@@ -54,7 +54,7 @@ impl S3Upload {
         let stream = || piece_reader(source, range);
         let content = Content::Stream(&stream, range.1);
         let make = || self.store.bucket.put_object(keys.as_ref(), &key);
-        let mut headers = vec![checksum_header(sha256)];
+        let mut headers = checksum_headers(sha256).to_vec();
         headers.extend(self.plan.locked_until.into_iter().flat_map(lock::headers));
         headers.push(("if-none-match", "*".to_owned()));
         let sent = self.store.requests.send(about, &headers, content, make);
