@@ -3,7 +3,7 @@
 #
 #   tests/bench.sh                  the short form: under four minutes once everything is built
 #   tests/bench.sh --long           1 GiB, a million rows, five rounds: for publishing (about an hour)
-#   tests/bench.sh --only sqlite    or tree, large, api, console, scheduler, attacks, footprint, postgresql, mariadb, redis; several with commas
+#   tests/bench.sh --only sqlite    or tree, copies, large, api, console, scheduler, attacks, footprint, postgresql, mariadb, redis; several with commas
 #   tests/bench.sh --only soak      ten minutes of everything at once, killed every minute; --minutes 2 for a look
 #   tests/bench.sh --rounds 3
 #   tests/bench.sh --publish        also writes tests/bench/results.md
@@ -39,11 +39,11 @@ for argument in "$@"; do
     esac
 done
 
-needed="tar zstd time strip mariabackup mariadbd redis-server pg_basebackup"
-packages="tar zstd time binutils mariadb-backup mariadb-server redis-server postgresql"
+needed="curl tar zstd time strip mariabackup mariadbd redis-server pg_basebackup"
+packages="curl tar zstd time binutils mariadb-backup mariadb-server redis-server postgresql"
 if [ -z "$only_coffer" ]; then
-    needed="$needed restic borg sqlite3 pgbackrest"
-    packages="$packages restic borgbackup sqlite3 pgbackrest"
+    needed="$needed restic borg sqlite3 pgbackrest rclone"
+    packages="$packages restic borgbackup sqlite3 pgbackrest rclone"
 fi
 missing=""
 for tool in $needed; do
@@ -58,6 +58,13 @@ elif [ -n "$missing" ]; then
 fi
 if [ "${COFFER_BENCH_RUSTIC:-}" = 1 ] && ! command -v rustic >/dev/null; then
     cargo install --locked rustic-rs --root "${CARGO_INSTALL_ROOT:-$HOME/.cargo}"
+fi
+# The S3 server that copies are sent to, as tests/run.sh installs it.
+if [ ! -x target/venv/bin/moto_server ]; then
+    mkdir -p target
+    python3 -m venv target/venv
+    target/venv/bin/pip install --quiet --disable-pip-version-check -r tests/clients/requirements.txt
+    cp tests/clients/requirements.txt target/venv/requirements.txt
 fi
 PATH="$HOME/.cargo/bin:$PATH"
 export PATH

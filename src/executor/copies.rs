@@ -189,9 +189,10 @@ fn run(context: &Context, target: &CopyTarget, job: CopyJob) -> Option<String> {
     let trouble = about_place.map(trouble_of);
     failpoint::at("copy-before-settle");
     let recorded = match result {
-        Ok(Copied { by, sent, bytes, locked }) => {
+        Ok(Copied { by, sent: (sent, sent_in), bytes, locked }) => {
             log::info!(
-                "backup {id} is copied to {place}: {sent} bytes sent, proven by {}",
+                "backup {id} is copied to {place}: {sent} bytes sent in {} ms, proven by {}",
+                millis(sent_in),
                 by.as_str()
             );
             let recorded = catalog.copy_proven(id, place, (by, bytes), end(Some(sent))).wait();

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use sha2::{Digest as _, Sha256};
 
@@ -20,6 +21,9 @@ const PIECE: u64 = 1 << 20;
 /// How much is read back at once: a request each, where it comes from a store.
 const READ_BACK: u64 = 4 << 20;
 
+/// What is sent if it is there already.
+const NOTHING_SENT: (u64, Duration) = (0, Duration::ZERO);
+
 /// With every so many attempts what was begun is given up: a store may have lost it without saying so.
 const ANEW_EVERY: u32 = 5;
 
@@ -27,8 +31,8 @@ const ANEW_EVERY: u32 = 5;
 #[derive(Debug)]
 pub(super) struct Copied {
     pub(super) by: CopyProof,
-    /// Bytes that this attempt sent.
-    pub(super) sent: u64,
+    /// Bytes that this attempt sent, and how long that took.
+    pub(super) sent: (u64, Duration),
     /// The length of the archive.
     pub(super) bytes: u64,
     /// What is locked now, and until when.
@@ -55,7 +59,7 @@ pub(super) fn copy(context: &Context, target: &CopyTarget, mut job: CopyJob) -> 
         // The last attempt ended before its proof, or somebody else put it there.
         work.give_up(job.upload.as_ref().map(|(name, _)| name.as_str()))?;
         let is_ours = work.sealing.as_ref().is_some_and(Sealing::is_known);
-        return work.done(work.read_back(is_ours)?, 0);
+        return work.done(work.read_back(is_ours)?, NOTHING_SENT);
     }
     if job.copy.attempts.is_multiple_of(ANEW_EVERY)
         && let Some((upload, _)) = job.upload.take()
@@ -65,10 +69,12 @@ pub(super) fn copy(context: &Context, target: &CopyTarget, mut job: CopyJob) -> 
             log::warn!("what was begun is left over in {}: {error}", place.name());
         }
     }
+    let began = Instant::now();
     let Some((parts, sent)) = work.send(&job)? else {
         // An answer was lost, or somebody else was faster.
-        return work.done(work.read_back(true)?, 0);
+        return work.done(work.read_back(true)?, NOTHING_SENT);
     };
+    let sent = (sent, began.elapsed());
     failpoint::at("copy-before-proof");
     let proof = match place.checksum(&work.plan, &parts)? {
         Some(Vouched::Same) => Some(CopyProof::StoreChecksum),
@@ -99,7 +105,7 @@ impl Work<'_> {
         self.plan.backup
     }
 
-    fn done(&self, proof: Option<CopyProof>, sent: u64) -> Result<Copied> {
+    fn done(&self, proof: Option<CopyProof>, sent: (u64, Duration)) -> Result<Copied> {
         match proof {
             Some(by) => {
                 let locked = self.lock()?;

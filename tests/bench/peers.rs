@@ -10,6 +10,7 @@ mod attacks;
 mod bare;
 mod before_after;
 mod contest;
+mod copies;
 mod data;
 mod databases;
 mod footprint;
@@ -31,6 +32,9 @@ mod readers;
 #[expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a harness of tests")]
 mod redis;
 mod report;
+#[path = "../servers/s3.rs"]
+#[expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a harness of tests")]
+mod s3;
 mod scheduler;
 mod seed;
 mod server;
@@ -49,7 +53,7 @@ type Outcome<T> = Result<T, Box<dyn Error>>;
 /// A part of the bench, which measures in a folder of its own.
 type Part = fn(&Path, &Options, &mut Results) -> Outcome<()>;
 
-const PARTS: [(&str, Part); 12] = [
+const PARTS: [(&str, Part); 13] = [
     ("footprint", footprint::rows),
     ("api", api::rows),
     ("console", pages::rows),
@@ -58,6 +62,7 @@ const PARTS: [(&str, Part); 12] = [
     (SOAK, soak::rows),
     ("sqlite", contest::sqlite),
     ("tree", contest::tree),
+    ("copies", copies::rows),
     ("large", large::rows),
     ("postgresql", databases::postgresql::rows),
     ("mariadb", databases::mariadb::rows),

@@ -35,6 +35,14 @@ pub(crate) struct Backup {
     pub(crate) own_mib: f64,
 }
 
+/// A copy that was made.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Copied {
+    pub(crate) bytes: u64,
+    /// Until all of it was sent, without its proof.
+    pub(crate) sent_s: f64,
+}
+
 /// A running server.
 #[derive(Debug)]
 pub(crate) struct Server {
@@ -92,8 +100,18 @@ pub(crate) fn configure(
 impl Server {
     /// Starts it on a free port.
     pub(crate) fn start(program: &Program, config: &Path) -> Outcome<Self> {
+        Self::start_with(program, config, &[])
+    }
+
+    /// The same, with these variables.
+    pub(crate) fn start_with(
+        program: &Program,
+        config: &Path,
+        more: &[(&str, &str)],
+    ) -> Outcome<Self> {
         let started = Instant::now();
         let mut command = Command::new(&program.path);
+        command.envs(more.iter().copied());
         // One token sends all requests. A version before the limits does not know the key.
         if memchr::memmem::find(&std::fs::read(&program.path)?, b"token_requests_per_second")
             .is_some()
@@ -203,6 +221,19 @@ impl Server {
     /// Waits until a backup is COMPLETED. Returns the line of the log that says so.
     pub(crate) fn wait_for(&self, id: &str) -> Outcome<String> {
         self.wait_for_line(&format!("backup {id} is complete"))
+    }
+
+    /// Waits until a backup is copied to a place, which is proven.
+    pub(crate) fn wait_for_copy(&self, id: &str) -> Outcome<Copied> {
+        let line = self.wait_for_line(&format!("backup {id} is copied to "))?;
+        let behind = line.split(" is copied to ").nth(1).ok_or("no place")?;
+        let bytes = behind.split(' ').nth(1).ok_or("no figure")?.parse()?;
+        Ok(Copied { bytes, sent_s: milliseconds(&line, "sent in ")? / 1000.0 })
+    }
+
+    /// Its program and its configuration, for a line of shell.
+    pub(crate) fn as_command(&self) -> (String, String) {
+        (self.program.path.display().to_string(), self.config.display().to_string())
     }
 
     /// How many backups were completed since the last call.
