@@ -51,8 +51,9 @@ pub struct Targets {
 /// What the rules of a place decide over what it holds.
 struct OwnRules<'a> {
     place: &'a PlaceTarget<'a>,
-    /// The roots of the chains that go.
+    /// The members of the chains that go, and of those that stay. A chain whose middle is not there is several of them.
     going: HashSet<BackupId>,
+    staying: HashSet<BackupId>,
 }
 
 /// Decides which archives and copies of an instance stay, and which go. `away` are the backups whose archives are in the
@@ -122,7 +123,7 @@ pub fn decide_targets_without<S: BuildHasher>(
         for place in places.iter().filter(|place| holds(place, family)) {
             let goes = match place.rule {
                 PlaceRule::Follows if !is_touched(family) => leaves && newest != Some(root),
-                PlaceRule::Own(_) | PlaceRule::Follows => goes_from(place, root, &own),
+                PlaceRule::Own(_) | PlaceRule::Follows => goes_from(place, family, &own),
                 PlaceRule::Unknown => false,
             };
             let deleted = leaves_for_good(&here, root);
@@ -173,7 +174,7 @@ fn keepers<'p>(
         holds(place, family)
             && match place.rule {
                 PlaceRule::Follows if !touched => false,
-                PlaceRule::Own(_) | PlaceRule::Follows => !goes_from(place, family.root.id, own),
+                PlaceRule::Own(_) | PlaceRule::Follows => !goes_from(place, family, own),
                 PlaceRule::Unknown => true,
             }
     };
@@ -189,8 +190,11 @@ fn copies_of(place: &PlaceTarget<'_>, family: &Family<'_>) -> Vec<BackupId> {
     held.collect()
 }
 
-fn goes_from(place: &PlaceTarget<'_>, root: BackupId, own: &[OwnRules<'_>]) -> bool {
-    own.iter().any(|it| it.place.name == place.name && it.going.contains(&root))
+/// Whether the root goes from a place, and nothing that is built on it stays there.
+fn goes_from(place: &PlaceTarget<'_>, family: &Family<'_>, own: &[OwnRules<'_>]) -> bool {
+    own.iter().filter(|it| it.place.name == place.name).any(|it| {
+        it.going.contains(&family.root.id) && !family.any(|member| it.staying.contains(&member.id))
+    })
 }
 
 /// What the rules of a place decide over what it holds. A copy that is not proven yet is in use.
@@ -210,6 +214,9 @@ fn of_place<'a>(
     // A place consolidates nothing: that is done where the archives are made.
     let keep = keep.clone().consolidating(false);
     let decision = decide_without(missing, &keep, &History { points: &points, ..history.clone() });
-    let going = decision.going().map(|chain: &Chain| chain.root).collect();
-    OwnRules { place, going }
+    let members = |chain: &Chain| chain.members.clone();
+    let going: HashSet<BackupId> = decision.going().flat_map(members).collect();
+    let all = decision.chains.iter().flat_map(members);
+    let staying = all.filter(|id| !going.contains(id)).collect();
+    OwnRules { place, going, staying }
 }

@@ -1,13 +1,16 @@
 //! Retention over the data directory and two places, in random histories: what must hold of each of them, and together.
 
 use std::collections::{HashMap, HashSet};
+use std::time::Duration;
 
-use coffer::domain::BackupId;
+use coffer::domain::{BackupId, Timestamp};
 use coffer::policy::{
-    Fate, Guard, Keep, PlaceRule, PlaceTarget, Point, PointState, Targets, decide_targets_without,
+    Condition, Fate, Guard, History, Keep, PlaceRule, PlaceTarget, Point, PointState, Targets,
+    Tier, decide_targets, decide_targets_without,
 };
 use fastrand::Rng;
 use jiff::tz::TimeZone;
+use uuid::Uuid;
 
 use super::invariant;
 use super::world::{World, random_policy};
@@ -237,6 +240,49 @@ fn in_random_histories_no_chain_is_broken_and_the_newest_has_all_its_copies_in_e
     let enough = usize::try_from(histories()).unwrap();
     assert!(left > enough / 4, "only {left} chains left: the histories show little");
     assert!(expired > enough / 4, "only {expired} copies went");
+}
+
+#[test]
+fn a_copy_stays_while_something_pinned_is_built_on_it_though_what_lies_between_has_none() {
+    let zone = TimeZone::UTC;
+    let now: Timestamp = "2026-06-01T00:00:00Z".parse().unwrap();
+    let point = |number: u128, parent: Option<u128>, state, pinned| Point {
+        id: BackupId::from_uuid(Uuid::from_u128(number)),
+        parent: parent.map(|it| BackupId::from_uuid(Uuid::from_u128(it))),
+        created: now.minus(Duration::from_secs(86_400 * (10 - u64::try_from(number).unwrap()))),
+        state,
+        pinned,
+        stored_bytes: 1 << 20,
+        source_bytes: 1 << 20,
+    };
+    let decided = |pinned| {
+        let points = [
+            point(1, None, PointState::Proven, false),
+            point(2, Some(1), PointState::Damaged, false),
+            point(3, Some(2), PointState::Proven, pinned),
+            point(4, None, PointState::Proven, false),
+            point(5, None, PointState::Proven, false),
+        ];
+        let condition = Condition { configured: true, store_whole: true, clock_jumped: None };
+        let history = History { points: &points, condition, zone: &zone, now };
+        // A damaged backup has no copy.
+        let copies = points.iter().filter(|it| it.state == PointState::Proven);
+        let keep = Keep::new([(Tier::Last, 1)]);
+        let place = PlaceTarget {
+            name: "nas",
+            rule: PlaceRule::Own(&keep),
+            readable: true,
+            copies: copies.map(|it| (it.id, true)).collect(),
+        };
+        let all = Keep::new([(Tier::Last, 99)]);
+        decide_targets(&all, &history, &HashSet::<BackupId>::new(), &[place]).places
+    };
+    let nas = |numbers: &[u128]| {
+        let ids = numbers.iter().map(|it| BackupId::from_uuid(Uuid::from_u128(*it)));
+        [("nas".to_owned(), ids.collect::<Vec<_>>())]
+    };
+    assert_eq!(decided(true), nas(&[4]));
+    assert_eq!(decided(false), nas(&[4, 1, 3]));
 }
 
 #[test]
