@@ -114,3 +114,14 @@ fn what_is_built_on_a_backup_is_found_by_that_and_not_among_all_of_its_project()
     }
     assert!(found > 3, "{found}");
 }
+
+#[test]
+fn whether_a_drill_of_an_instance_waits_is_searched_for_by_all_that_is_known() {
+    let mut db = Connection::open_in_memory().unwrap();
+    schema::prepare(&mut db, std::path::Path::new("c")).unwrap();
+    let of_instance =
+        runs::STATEMENTS.iter().find(|sql| sql.starts_with("SELECT 1 FROM runs INDEXED"));
+    let steps = plan(db.prepare(&format!("EXPLAIN QUERY PLAN {}", of_instance.unwrap())).unwrap());
+    let [step] = steps.as_slice() else { panic!("{steps:?}") };
+    assert!(step.ends_with("runs_recurring (instance=? AND kind=? AND ended=?)"), "{step}");
+}
