@@ -204,8 +204,11 @@ fn require_access(file: &Path) -> Result<(), ServerError> {
     let folder = file.parent().filter(|_| file.exists() && !log.exists()).map(Path::to_owned);
     let shared = beside(file, "-shm");
     let files = [file.to_owned(), log, shared].into_iter().map(|path| {
-        let opened = File::options().read(true).write(true).open(&path).map(drop);
-        (path, opened)
+        let opened = match File::options().read(true).write(true).open(&path) {
+            Err(error) if error.kind() == io::ErrorKind::ReadOnlyFilesystem => File::open(&path),
+            opened => opened,
+        };
+        (path, opened.map(drop))
     });
     let folder = folder.map(|path| {
         let needed = Access::WRITE_OK | Access::EXEC_OK;
