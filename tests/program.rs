@@ -86,6 +86,8 @@ mod receivers;
 mod redis;
 #[path = "program/registration.rs"]
 mod registration;
+#[path = "program/root.rs"]
+mod root;
 #[path = "program/schedules.rs"]
 mod schedules;
 #[path = "program/serve.rs"]

@@ -12,6 +12,7 @@ use crate::executor::{self, Context, DrillPlan, JobError, PassedDrill};
 use crate::storage::StorageError;
 
 use super::args::BackupArgs;
+use super::as_owner::go_on_as_owner;
 use super::error::{CommandError, Result};
 use super::offline::{self, Opened, Purpose};
 use super::terminal;
@@ -26,10 +27,24 @@ pub(super) struct DrillArgs {
     backup: BackupArgs,
 }
 
+impl DrillArgs {
+    /// Whether it reads only what is the server's own, and no file of the one who runs it.
+    const fn is_of_the_catalog_alone(&self) -> bool {
+        let BackupArgs { archive, from, keys, .. } = &self.backup;
+        self.within.is_none() && archive.is_empty() && from.is_none() && keys.has_no_identity()
+    }
+}
+
 pub(super) fn run(args: &DrillArgs) -> Result<()> {
     let started = Instant::now();
     if let Some(folder) = args.within.as_ref().filter(|it| !it.is_dir()) {
         return Err(CommandError::Failed(format!("--in {}: it is not a folder", folder.display())));
+    }
+    if args.is_of_the_catalog_alone() {
+        let config = args.backup.with.load_silently()?;
+        if config.encryption.identity_files.is_empty() {
+            go_on_as_owner(&config);
+        }
     }
     let opened = match offline::open(&args.backup, Purpose::Verify) {
         Err(CommandError::Job(error)) => {

@@ -1,6 +1,7 @@
 //! The commands. Each reads the configuration, calls the room that does the work, and reports the result.
 
 mod args;
+mod as_owner;
 mod backups;
 mod catalog;
 mod completions;

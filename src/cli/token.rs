@@ -69,7 +69,7 @@ pub(super) fn run(args: &TokenArgs) -> Result<()> {
     // A JSON string or list is a TOML one too.
     let (name, roles) = (json!(args.name), json!(args.role));
     terminal::say(format_args!(
-        "The token, shown this once:\n\n    {}\n\nAdd this to the configuration and restart Coffer:\n\n\
+        "The token, shown this once:\n\n    {}\n\nAdd this to the configuration, and have the server read it (systemctl reload coffer):\n\n\
          [[auth.tokens]]\nname = {name}\nproject_id = \"{}\"\nroles = {roles}\nsha256 = \"{sha256}\"",
         token.secret(),
         args.project,

@@ -13,9 +13,11 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use rustix::fs::{
-    AtFlags, CWD, Mode, OFlags, RenameFlags, StatVfs, StatxFlags, makedev, openat, statx,
+    AtFlags, CWD, Gid, Mode, OFlags, RenameFlags, StatVfs, StatxFlags, Uid, fchown, fstat, makedev,
+    openat, statx,
 };
 use rustix::io::Errno;
+use rustix::process::geteuid;
 
 pub use handle::Handle;
 pub use link::{remove_link, replace_link};
@@ -96,6 +98,22 @@ pub fn open_regular(path: &Path, options: &OpenOptions) -> io::Result<File> {
         return Ok(file);
     }
     Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"))
+}
+
+/// What root has made in a folder belongs to the folder's owner: a server that runs as that user could not use it otherwise.
+/// Nothing changes for anybody else, and where not even root may do that, as on NFS and CIFS.
+pub fn give_to_owner_of(folder: impl AsFd, made: impl AsFd) -> io::Result<()> {
+    if !geteuid().is_root() {
+        return Ok(());
+    }
+    let owner = fstat(folder)?;
+    if owner.st_uid == 0 {
+        return Ok(());
+    }
+    match fchown(made, Some(Uid::from_raw(owner.st_uid)), Some(Gid::from_raw(owner.st_gid))) {
+        Ok(()) | Err(Errno::PERM | Errno::INVAL | Errno::OPNOTSUPP) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Opens what is in a folder to read it, and leaves its access time alone if this user may.

@@ -31,7 +31,7 @@ pub use error::ServerError;
 pub use identity::require_known;
 pub use keystone::keystone_of;
 pub use open::{executor_settings, open_and_lock, open_existing, open_existing_with};
-pub use owner::mended_by;
+pub use owner::{group_name, mended_by, user_name};
 pub use policies::configured_policies;
 pub use serve::serve;
 pub use time_lapse::TimeLapse;

@@ -54,18 +54,27 @@ fn as_whom(path: &Path) -> String {
     let owner = path.ancestors().find_map(|it| it.metadata().ok()).map(|it| it.uid());
     match owner {
         Some(uid) if uid != 0 && uid != rustix::process::geteuid().as_raw() => {
-            let name = fs::read_to_string("/etc/passwd").ok().and_then(|it| name_of(uid, &it));
-            let name = name.unwrap_or_else(|| format!("#{uid}"));
+            let name = user_name(uid).unwrap_or_else(|| format!("#{uid}"));
             format!("as {name} (sudo -u '{name}' …) or as root")
         }
         _ => "as root".to_owned(),
     }
 }
 
-/// The name of a user in the text of `/etc/passwd`.
-fn name_of(uid: u32, passwd: &str) -> Option<String> {
-    let uid = uid.to_string();
-    let mut lines = passwd.lines().map(|line| line.split(':').collect::<Vec<_>>());
-    let line = lines.find(|fields| fields.get(2) == Some(&uid.as_str()));
+/// The name of a user, if it has one on this machine.
+pub fn user_name(uid: u32) -> Option<String> {
+    fs::read_to_string("/etc/passwd").ok().and_then(|it| name_of(uid, &it))
+}
+
+/// The name of a group, if it has one on this machine.
+pub fn group_name(gid: u32) -> Option<String> {
+    fs::read_to_string("/etc/group").ok().and_then(|it| name_of(gid, &it))
+}
+
+/// The name of a user or group in the text of `/etc/passwd` or `/etc/group`.
+fn name_of(id: u32, list: &str) -> Option<String> {
+    let id = id.to_string();
+    let mut lines = list.lines().map(|line| line.split(':').collect::<Vec<_>>());
+    let line = lines.find(|fields| fields.get(2) == Some(&id.as_str()));
     line.and_then(|fields| Some((*fields.first()?).to_owned()))
 }

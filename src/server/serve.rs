@@ -165,7 +165,7 @@ async fn answer(
     let socket = socket.map(|it| SocketServer::start(it, &application)).transpose();
     let socket = socket.map_err(ServerError::Run)?;
     let (running, reloaded, channels) = (config.clone(), context.clone(), Arc::clone(channels));
-    let reload = move || reload(&running, &reloaded, &channels);
+    let reload = move || systemd::while_reloading(|| reload(&running, &reloaded, &channels));
     let ends = (context.cancel.clone(), Arc::clone(context.catalog.changes()));
     let listener = SignalListener::start(server.handle(), ends, reload);
     *signals = Some(listener.map_err(ServerError::Run)?);

@@ -1,10 +1,11 @@
-//! What systemd hears: that the server is ready, stops, and, at intervals, that it answers. One that hangs is ended and
+//! What systemd hears: that the server is ready, reloads, stops, and, at intervals, that it answers. One that hangs is ended and
 //! started again (`WatchdogSec=` of the unit).
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::rt;
+use sd_notify::NotifyState;
 
 use crate::catalog::Catalog;
 
@@ -12,10 +13,24 @@ use crate::catalog::Catalog;
 const TIMES: u32 = 3;
 
 /// Notifies systemd, if it runs this process.
-pub(super) fn notify(state: sd_notify::NotifyState<'_>) {
-    if let Err(error) = sd_notify::notify(&[state]) {
+pub(super) fn notify(state: NotifyState<'_>) {
+    notify_all(&[state]);
+}
+
+fn notify_all(states: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
         log::warn!("systemd could not be notified: {error}");
     }
+}
+
+/// Reloads, and says when that begins and ends: `systemctl reload` waits for the end.
+pub(super) fn while_reloading(reload: impl FnOnce()) {
+    match NotifyState::monotonic_usec_now() {
+        Ok(now) => notify_all(&[NotifyState::Reloading, now]),
+        Err(error) => log::debug!("no time for systemd: {error}"),
+    }
+    reload();
+    notify(NotifyState::Ready);
 }
 
 /// Begins to say that it answers, on this thread, which answers the requests, if systemd asks for it.
@@ -33,6 +48,6 @@ async fn say_so(catalog: Arc<Catalog>, interval: Duration) {
         if let Err(error) = catalog.ping() {
             log::debug!("the catalog answers with an error: {error}");
         }
-        notify(sd_notify::NotifyState::Watchdog);
+        notify(NotifyState::Watchdog);
     }
 }

@@ -47,17 +47,18 @@ impl NewToken {
     }
 }
 
-/// Makes an admin token if tokens are required and there is none, and logs where it is.
+/// Makes an admin token if tokens are required and there is none, and logs where it is. A catalog that came from a backup, on another
+/// machine, knows tokens whose secrets burned with the first one: then there is none in the data directory, and one is made too.
 pub(super) fn make_first(config: &Config, context: &Context) -> Result<(), ServerError> {
     if config.auth.mode == AuthMode::None {
         log::info!("authentication is off: everyone on this machine may do everything");
         return Ok(());
     }
     let known = context.catalog.token_count().map_err(|error| in_catalog(config, error))?;
-    if known > 0 {
+    let path = config.data_dir.join(ADMIN_TOKEN);
+    if !config.auth.tokens.is_empty() || known > 0 && path.exists() {
         return Ok(());
     }
-    let path = config.data_dir.join(ADMIN_TOKEN);
     let failed = |source| ServerError::Token { file: path.display().to_string(), source };
     // A catalog that was lost does not know the token that clients have.
     let (token, action) = match disk::read_small(&path) {
@@ -78,6 +79,7 @@ pub(super) fn make_first(config: &Config, context: &Context) -> Result<(), Serve
 /// Writes a file that only its owner can read, atomically.
 fn write_secret(folder: &Path, path: &PathBuf, secret: &str) -> io::Result<()> {
     let mut file = NamedTempFile::with_prefix_in(".admin.token-", folder)?;
+    disk::give_to_owner_of(std::fs::File::open(folder)?, file.as_file())?;
     writeln!(file, "{secret}")?;
     file.as_file().sync_all()?;
     file.persist(path).map_err(|error| error.error)?;

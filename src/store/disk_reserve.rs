@@ -111,6 +111,10 @@ impl DiskReserve {
         let mut options = OpenOptions::new();
         options.write(true).create(true).truncate(false).mode(0o600);
         let file = disk::open_regular(&path, &options)
+            .and_then(|file| {
+                disk::give_to_owner_of(File::open(&room.folder)?, &file)?;
+                Ok(file)
+            })
             .inspect_err(|error| log::debug!("no disk reserve at {}: {error}", path.display()))
             .ok();
         let reserved =

@@ -94,11 +94,10 @@ fn create(path: &Path) -> Result<()> {
     let unreachable = |source| unreachable(path, source);
     match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
         Ok(file) => {
-            file.sync_all().map_err(unreachable)?;
             let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-            File::open(folder.unwrap_or(Path::new(".")))
-                .and_then(|folder| folder.sync_all())
-                .map_err(unreachable)
+            let folder = File::open(folder.unwrap_or(Path::new("."))).map_err(unreachable)?;
+            disk::give_to_owner_of(&folder, &file).map_err(unreachable)?;
+            file.sync_all().and_then(|()| folder.sync_all()).map_err(unreachable)
         }
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         Err(error) => Err(unreachable(error)),

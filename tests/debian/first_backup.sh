@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# In a fresh Debian: from the package to the first scheduled backup that is proven, by README's own text.
+# In a fresh Debian: from the package to the first scheduled backup that is proven, and to a restored database, by README's own text.
 set -euo pipefail
 cd /checkout
 export DEBIAN_FRONTEND=noninteractive
@@ -15,7 +15,9 @@ block() {
 install=$(block sh 'sudo apt install' | grep '^sudo apt install')
 settings=$(block toml 'schedule = "daily 02:30"')
 apply=$(block sh 'systemctl reload coffer')
-for text in "$install" "$settings" "$apply"; do
+first=$(block sh 'sudo coffer backup shop --wait')
+restore=$(block sh 'coffer restore latest:shop --to /srv/shop/restored.db' | head -1)
+for text in "$install" "$settings" "$apply" "$first" "$restore"; do
     [ -n "$text" ] || { echo "README no longer has this block" >&2; exit 1; }
 done
 
@@ -54,6 +56,38 @@ until [ "$(coffer list --json | grep -c '"status": "COMPLETED"')" -ge 1 ]; do
 done
 echo "the first proven backup: $((SECONDS - started)) s after the installation began"
 coffer show latest:shop
+
+echo "== one that is asked for, and the database that it gives back"
+eval "$first"
+eval "$restore"
+for database in shop restored; do sqlite3 "/srv/shop/$database.db" .dump >"/tmp/$database"; done
+cmp /tmp/shop /tmp/restored || { echo "the restored database differs" >&2; exit 1; }
+
+echo "== a database in WAL mode, beside which the service has to write"
+sqlite3 /srv/shop/shop.db 'PRAGMA journal_mode = wal'
+! coffer doctor >/tmp/doctor || { echo "doctor finds no problem with it" >&2; exit 1; }
+grep -F 'ReadWritePaths=/srv/shop' /tmp/doctor || { cat /tmp/doctor; exit 1; }
+# What it says, with a group.
+chmod g+rw /srv/shop/shop.db*
+chmod g+rwxs /srv/shop
+echo 'ReadWritePaths=/srv/shop' >>/etc/systemd/system/coffer.service.d/override.conf
+systemctl daemon-reload
+systemctl restart coffer
+coffer doctor
+coffer backup shop --wait
+
+echo "== what root's commands leave in the data directory is the service's"
+id=$(coffer show latest:shop --json | grep -m1 -oE '"id": "[^"]*"' | cut -d'"' -f4)
+coffer verify "$id"
+coffer drill "$id"
+coffer delete "$id" --with-incrementals
+until coffer undelete "$id" 2>/tmp/refused; do
+    [ $((SECONDS - started)) -lt 300 ] || { cat /tmp/refused >&2; exit 1; }
+    sleep 0.2
+done
+others=$(find /var/lib/coffer ! -user coffer)
+[ -z "$others" ] || { echo "of another user: $others" >&2; exit 1; }
+coffer backup shop --wait
 
 echo "== a database in a home, which the unit hides"
 install -d -m 755 /home/ada

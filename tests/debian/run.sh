@@ -2,7 +2,7 @@
 # Installs the Debian package as users do, as root:
 #   tests/debian/run.sh PACKAGE           in a copy of this machine's system, without systemd: install, remove, purge
 #   tests/debian/run.sh --boot PACKAGE    in a fresh Debian with systemd, started by systemd-nspawn: README's own commands
-#                                         to the first backup, an upgrade, and the above
+#                                         to the first backup, and after the machine burned, an upgrade, and the above
 # What it installs is seen by the tests alone: other mounts, another system, and no network.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -126,6 +126,7 @@ else
     fresh_debian
     start
     in_debian /checkout/tests/debian/first_backup.sh
+    in_debian /checkout/tests/debian/burned.sh
     in_debian /checkout/tests/debian/upgrade.sh
     in_debian /checkout/tests/debian/remove_and_purge.sh
 fi

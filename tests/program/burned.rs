@@ -22,6 +22,7 @@ fn commands(data_dir: &Path, copy: &Path) -> String {
     );
     // A test has no user for it.
     block
+        .replace("systemctl stop coffer", ":")
         .replace("/var/lib/coffer", data_dir.to_str().unwrap())
         .replace("/mnt/copy", copy.to_str().unwrap())
         .replace("sudo -u coffer coffer", env!("CARGO_BIN_EXE_coffer"))
@@ -65,7 +66,9 @@ fn a_new_machine_goes_on_from_the_archives_alone_by_the_commands_of_the_readme()
     std::fs::create_dir(&copy).unwrap();
     server.terminate();
     succeed(Command::new("mv").arg(server.data_dir().join("archives")).arg(&copy));
+    // As the first start leaves it.
     std::fs::remove_dir_all(server.data_dir()).unwrap();
+    std::fs::create_dir(server.data_dir()).unwrap();
 
     let script = commands(server.data_dir(), &copy);
     let mut shell = Command::new("bash");

@@ -24,11 +24,12 @@ const NOT_RUN: &[(&str, &str, &str)] = &[
     ("README.md", "cargo run --release -- demo", "tests/program/demo.rs runs the demo"),
     ("README.md", "cargo install cargo-deb", "changes the machine; tests/run.sh makes the package"),
     ("README.md", "sudo coffer doctor", "needs systemd; tests/debian/first_backup.sh"),
+    ("README.md", "sudo coffer backup shop --wait", "needs systemd; tests/debian/first_backup.sh"),
     ("README.md", "cargo build --release", "the program under test was built"),
     ("README.md", "mkdir ~/coffer", "tests/program/quick_start.rs"),
     ("README.md", "coffer doctor", "tests/program/quick_start.rs"),
     ("README.md", "coffer backup shop --wait", "tests/program/quick_start.rs"),
-    ("README.md", "install -d -m 0700", "tests/program/burned.rs"),
+    ("README.md", "systemctl stop coffer", "tests/program/burned.rs; tests/debian/burned.sh"),
     ("packaging/doc/api.md", "alias os=", "a client from PyPI; tests/clients has its calls"),
     (
         "packaging/doc/api.md",

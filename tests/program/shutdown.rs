@@ -205,7 +205,7 @@ fn a_second_process_that_writes_is_refused_and_the_lock_is_named(#[case] command
 }
 
 #[test]
-fn systemd_is_notified_when_the_server_is_ready_and_when_it_stops() {
+fn systemd_is_notified_when_the_server_is_ready_reloads_and_stops() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("notify");
     let socket = UnixDatagram::bind(&path).unwrap();
@@ -218,6 +218,12 @@ fn systemd_is_notified_when_the_server_is_ready_and_when_it_stops() {
     let mut server = TestServer::builder().env("NOTIFY_SOCKET", path.to_str().unwrap()).start();
     assert_eq!(received(), "READY=1");
     server.anonymous().get("/healthcheck").with_status(200);
+    let pid = i32::try_from(server.pid().unwrap()).unwrap();
+    kill_process(Pid::from_raw(pid).unwrap(), Signal::HUP).unwrap();
+    // So that `systemctl reload` ends when the new configuration applies.
+    let reloading = received();
+    assert!(reloading.starts_with("RELOADING=1\nMONOTONIC_USEC="), "{reloading}");
+    assert_eq!(received(), "READY=1");
     server.terminate();
     assert_eq!(received(), "STOPPING=1");
 }
@@ -262,6 +268,14 @@ fn the_first_start_makes_a_private_admin_token_and_the_next_one_keeps_it() {
     server.restart();
     assert_eq!(std::fs::read_to_string(&path).unwrap(), secret);
     server.admin().get("backups").with_status(200);
+
+    // As on a new machine with the catalog of one that burned: nobody has the secret of the token that the catalog knows.
+    std::fs::remove_file(&path).unwrap();
+    server.restart();
+    assert_ne!(std::fs::read_to_string(&path).unwrap(), secret);
+    server.admin().get("backups").with_status(200);
+    let old = Client::new(server.base(), "default").with_token(secret.trim());
+    old.get("backups").fault(401);
 }
 
 #[test]

@@ -13,11 +13,12 @@ use crate::config::Config;
 use crate::disk::Mount;
 use crate::domain::{Clock as _, SystemClock, Timestamp};
 use crate::engine;
-use crate::server;
+use crate::server::{self, user_name};
 use crate::storage::{Local, StorageError};
 
 use super::catalog::RUN_AS_COFFER;
 use super::finding::Findings;
+use super::service_view::ServiceView;
 
 const CHECK: &str = "data directory";
 /// Archives are published by renaming them from `tmp/`, so these have to be on one filesystem.
@@ -67,7 +68,7 @@ pub(super) fn data_dir(config: &Config, findings: &mut Findings) {
         Ok(()) => {}
     }
     left_by_restores(config, findings);
-    ownership_and_mode(folder, &metadata, findings);
+    ownership_and_mode(config, &metadata, findings);
     one_filesystem(folder, findings);
 }
 
@@ -140,14 +141,18 @@ fn lock_excludes(file: &File, path: &Path) -> io::Result<()> {
     }
 }
 
-fn ownership_and_mode(folder: &Path, metadata: &Metadata, findings: &mut Findings) {
-    let (shown, owner) = (folder.display(), metadata.uid());
-    let user = rustix::process::geteuid().as_raw();
-    if owner != user {
+fn ownership_and_mode(config: &Config, metadata: &Metadata, findings: &mut Findings) {
+    let shown = config.data_dir.display();
+    let user = rustix::process::geteuid();
+    // For root, the sources are checked with the rights of the server that runs.
+    let is_checked = user.is_root() && ServiceView::of_server(config).is_some();
+    if metadata.uid() != user.as_raw() && !is_checked {
+        let name = |id: u32| user_name(id).unwrap_or_else(|| format!("#{id}"));
+        let (owner, user) = (name(metadata.uid()), name(user.as_raw()));
         findings.warning(
             CHECK,
-            format!("{shown} belongs to user {owner}, and this is user {user}"),
-            format!("run this as the user that runs Coffer: sudo -u '#{owner}' …"),
+            format!("{shown} belongs to {owner}, and this is {user}, who may read other sources than {owner}"),
+            format!("start the server first, or run this as its user: sudo -u '{owner}' coffer doctor"),
         );
     }
     if metadata.mode() & 0o077 != 0 {

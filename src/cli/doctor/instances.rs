@@ -1,12 +1,17 @@
 //! The databases and directories that are backed up.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
+
+use rustix::process::geteuid;
 
 use crate::cli::terminal::human;
 use crate::config::{Config, InstanceConfig};
 use crate::engine::{self, ENGINES, Engine, Probe};
+use crate::server::user_name;
 
-use super::finding::Findings;
+use super::as_service;
+use super::finding::{Finding, Findings};
 use super::service_view::ServiceView;
 
 /// How many things that the backups of a file or a folder leave out are named. Of a server it is all that its engine
@@ -21,13 +26,37 @@ pub(super) fn instances(
     findings: &mut Findings,
 ) {
     let service = ServiceView::of_server(config);
+    let tried = service.as_ref().and_then(|it| as_service::findings(it, config, verbose));
     for instance in &config.instances {
-        probe(config, instance, free, verbose, findings);
-        if let Some(service) = &service {
-            seen(instance, service, findings);
+        match (tried.as_deref().unwrap_or_default(), &service) {
+            ([], service) => {
+                probe(config, instance, free, verbose, findings);
+                if let Some(service) = service {
+                    seen(instance, service, findings);
+                }
+                staging(instance, findings);
+            }
+            (tried, service) => {
+                // What hides the source says more than that it is not there.
+                let is_seen = service.as_ref().is_none_or(|it| !seen(instance, it, findings));
+                let staging = staging_check(instance);
+                let of_it = |it: &&Finding| {
+                    it.check == staging || is_seen && it.check == check_of(instance)
+                };
+                findings.all.extend(tried.iter().filter(of_it).cloned());
+                findings.wrong_configuration |= engine::find(&instance.engine)
+                    .is_none_or(|it| it.check_source(&instance.source).is_err());
+            }
         }
-        staging(instance, findings);
     }
+}
+
+fn check_of(instance: &InstanceConfig) -> String {
+    format!("instance {}", instance.name)
+}
+
+fn staging_check(instance: &InstanceConfig) -> String {
+    format!("staging of {}", instance.name)
 }
 
 fn probe(
@@ -37,7 +66,7 @@ fn probe(
     verbose: bool,
     findings: &mut Findings,
 ) {
-    let check = format!("instance {}", instance.name);
+    let check = check_of(instance);
     let source = &instance.source;
     let Some(engine) = engine::find(&instance.engine) else {
         let names: Vec<&str> = ENGINES.iter().map(|engine| engine.name()).collect();
@@ -75,25 +104,33 @@ fn probe(
                 _ => findings.ok(&check, found),
             }
         }
-        Err(error) => findings.problem(
-            &check,
-            error.to_string(),
-            "its backups fail until this works for the user that runs Coffer",
-        ),
+        Err(error) => findings.problem(&check, error.to_string(), failing(config)),
     }
 }
 
-/// Checks whether the server that runs sees the source, too, and may read it.
-fn seen(instance: &InstanceConfig, service: &ServiceView, findings: &mut Findings) {
-    let check = format!("instance {}", instance.name);
-    let Some(path) = instance.source.text("path").map(Path::new) else { return };
-    if let Some(remedy) = service.remedy_if_hidden(path) {
-        let path = path.display();
-        let found = format!("{path} is there, but the service that runs does not see it");
-        findings.problem(&check, found, remedy);
-    } else if let Some((found, remedy)) = service.remedy_if_unreadable(path) {
-        findings.problem(&check, found, remedy);
+/// What to say where a source cannot be read. A database server may know the user that runs Coffer, and not root.
+fn failing(config: &Config) -> String {
+    let advice = "its backups fail until this works for the user that runs Coffer";
+    let owner = config.data_dir.metadata().map_or(0, |it| it.uid());
+    if geteuid().is_root() && owner != 0 {
+        let user = user_name(owner).unwrap_or_else(|| format!("#{owner}"));
+        format!("{advice}; to try it as that user: sudo -u '{user}' coffer doctor")
+    } else {
+        advice.to_owned()
     }
+}
+
+/// Checks whether the server that runs sees the source, too, and may read it. Returns whether there is a problem.
+fn seen(instance: &InstanceConfig, service: &ServiceView, findings: &mut Findings) -> bool {
+    let Some(path) = instance.source.text("path").map(Path::new) else { return false };
+    let hidden = service.remedy_if_hidden(path).map(|remedy| {
+        (format!("{} is there, but the service that runs does not see it", path.display()), remedy)
+    });
+    let Some((found, remedy)) = hidden.or_else(|| service.remedy_if_unreadable(path)) else {
+        return false;
+    };
+    findings.problem(&check_of(instance), found, remedy);
+    true
 }
 
 /// Checks whether the database that is refreshed could be replaced.
@@ -102,7 +139,7 @@ fn staging(instance: &InstanceConfig, findings: &mut Findings) {
     let (Some((server, database)), Some(engine)) = (target, engine::find(&instance.engine)) else {
         return;
     };
-    let check = format!("staging of {}", instance.name);
+    let check = staging_check(instance);
     if let Err(error) = engine.check_refresh(&instance.source, server, database) {
         findings.wrong_configuration = true;
         return findings.problem(&check, error.to_string(), "correct it in the configuration");

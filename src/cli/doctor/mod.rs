@@ -3,6 +3,7 @@
 //! It changes nothing, but for probe files that it removes again.
 
 mod alerts;
+mod as_service;
 mod catalog;
 mod data_dir;
 mod finding;
@@ -37,6 +38,9 @@ pub(super) struct DoctorArgs {
     /// Also show what is usual: the settings of SQLite databases.
     #[arg(long, short)]
     verbose: bool,
+    /// Check the sources only.
+    #[arg(long)]
+    sources: bool,
     #[command(flatten)]
     with: WithConfig,
 }
@@ -45,6 +49,10 @@ pub(super) fn run(args: &DoctorArgs) -> Result<()> {
     let mut findings = Findings::default();
     let config = args.with.load();
     match &config {
+        Ok(config) if args.sources => {
+            let free = data_dir::disk_space(config, &mut Findings::default());
+            instances::instances(config, free, args.verbose, &mut findings);
+        }
         Ok(config) => check_all(config, args.verbose, &mut findings),
         Err(error) => {
             let advice = "correct it; config/default.toml lists and explains every key";

@@ -1,7 +1,9 @@
 //! What the server that runs sees of a source, and may read. As a service of systemd it has a view of its own of the files,
 //! so what is there for this shell need not be there for it; and what root reads, the server's user may not.
 
+use std::ffi::OsStr;
 use std::fs::{self, Metadata};
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -10,13 +12,16 @@ use rustix::fs::{major, minor};
 use rustix::process::geteuid;
 
 use crate::config::Config;
+use crate::server::{group_name, user_name};
 
 /// The server that runs on a data directory.
 #[derive(Debug)]
 pub(super) struct ServiceView {
+    /// Its process.
+    process: u32,
     /// Its root directory, as it sees it.
     root: PathBuf,
-    /// Whose rights it has, where this process is root and can take them on. `None`: it may read everything.
+    /// Whose rights it has, where this process is root and can take them on. `None`: its own.
     user: Option<User>,
 }
 
@@ -27,10 +32,12 @@ struct User {
     group: String,
     /// Its further groups.
     groups: Vec<String>,
+    /// Whether it has the right to read whatever there is.
+    reads_everything: bool,
 }
 
 impl User {
-    /// Of a process that is not root's and has no right to read everything, by what /proc says of it.
+    /// Of a process that is not root's, by what /proc says of it.
     fn of_process(status: &str) -> Option<Self> {
         let field = |name: &str| {
             let line = status.lines().find_map(|line| line.strip_prefix(name))?;
@@ -38,20 +45,37 @@ impl User {
         };
         let rights = u64::from_str_radix(field("CapEff:")?.first()?, 16).ok()?;
         let id = field("Uid:")?.get(1)?.clone();
-        let reads_everything = id == "0" || rights & (DAC_OVERRIDE | DAC_READ_SEARCH) != 0;
+        let reads_everything = rights & (DAC_OVERRIDE | DAC_READ_SEARCH) != 0;
         let group = field("Gid:")?.get(1)?.clone();
-        (!reads_everything).then_some(Self { id, group, groups: field("Groups:")? })
+        let groups = field("Groups:")?;
+        (id != "0").then_some(Self { id, group, groups, reads_everything })
+    }
+
+    /// The arguments of `setpriv` by which a command has its rights.
+    fn rights(&self) -> Vec<String> {
+        let groups = match self.groups.as_slice() {
+            [] => "--clear-groups".to_owned(),
+            groups => format!("--groups={}", groups.join(",")),
+        };
+        let mut rights =
+            vec![format!("--reuid={}", self.id), format!("--regid={}", self.group), groups];
+        if self.reads_everything {
+            rights.extend(
+                ["--inh-caps", "--ambient-caps"].map(|it| format!("{it}=+dac_read_search")),
+            );
+        }
+        rights
+    }
+
+    /// Its name, or else its number.
+    fn name(&self) -> String {
+        self.id.parse().ok().and_then(user_name).unwrap_or_else(|| self.id.clone())
     }
 
     /// Whether it cannot read this; `None` where that cannot be tried.
     fn is_kept_from(&self, path: &Path) -> Option<bool> {
         let mut tried = Command::new("setpriv");
-        tried.args(["--reuid", &self.id, "--regid", &self.group]);
-        match self.groups.as_slice() {
-            [] => tried.arg("--clear-groups"),
-            groups => tried.args(["--groups", &groups.join(",")]),
-        };
-        tried.args(["--", "test", "-r"]).arg(path);
+        tried.args(self.rights()).args(["--", "test", "-r"]).arg(path);
         if path.is_dir() {
             tried.args(["-a", "-x"]).arg(path);
         }
@@ -75,19 +99,39 @@ impl ServiceView {
         fs::metadata(root.join("proc")).ok()?;
         let status = fs::read_to_string(format!("/proc/{holder}/status")).ok();
         let user = status.filter(|_| geteuid().is_root()).and_then(|it| User::of_process(&it));
-        Some(Self { root, user })
+        Some(Self { process: holder, root, user })
+    }
+
+    /// A command that runs with the rights of the server, in its environment and its view of the files; `None`: these are this
+    /// user's own.
+    pub(super) fn command(&self) -> Option<Command> {
+        let user = self.user.as_ref()?;
+        let environment = fs::read(format!("/proc/{}/environ", self.process)).ok()?;
+        let variables = environment.split(|it| *it == 0).filter_map(|it| {
+            let at = it.iter().position(|it| *it == b'=')?;
+            Some((OsStr::from_bytes(it.get(..at)?), OsStr::from_bytes(it.get(at + 1..)?)))
+        });
+        let mut command = Command::new("nsenter");
+        command.env_clear().envs(variables);
+        command.arg(format!("--target={}", self.process)).args(["--mount", "--", "setpriv"]);
+        command.args(user.rights()).arg("--");
+        Some(command)
     }
 
     /// What is wrong and what mends it, if root sees something at `path` that the server's user may not read.
     pub(super) fn remedy_if_unreadable(&self, path: &Path) -> Option<(String, String)> {
-        let user = self.user.as_ref().filter(|it| it.is_kept_from(path) == Some(true))?;
-        let (path, id) = (path.display(), &user.id);
+        let user = self.user.as_ref().filter(|it| !it.reads_everything)?;
+        if user.is_kept_from(path) != Some(true) {
+            return None;
+        }
+        let group = group_that_reads(user, path);
+        let (path, name) = (path.display(), user.name());
         Some((
-            format!("{path} is there, but the service that runs, as user {id}, may not read it"),
+            format!("{path} is there, but the service that runs, as user {name}, may not read it"),
             format!(
-                "give it a group that may: with systemctl edit coffer, write SupplementaryGroups=GROUP below [Service]; then \
+                "give it a group that may: with systemctl edit coffer, write SupplementaryGroups={group} below [Service]; then \
                  systemctl restart coffer. Or give the user rights of its own, here and x on every folder above: setfacl -R -m \
-                 u:{id}:rX {path}"
+                 u:{name}:rX {path}"
             ),
         ))
     }
@@ -101,6 +145,18 @@ impl ServiceView {
         let same = |there: Metadata| (there.dev(), there.ino()) == (here.dev(), here.ino());
         (!there.is_ok_and(same)).then(|| remedy(&path))
     }
+}
+
+/// The group that may read what keeps the user from `path`: the first folder on the way, or the file.
+fn group_that_reads(user: &User, path: &Path) -> String {
+    let mut way: Vec<&Path> = path.ancestors().collect();
+    way.reverse();
+    let closed = way.into_iter().find(|it| user.is_kept_from(it) == Some(true));
+    let found = closed.and_then(|it| it.metadata().ok());
+    // Not root's: its members may do more than read this.
+    let group = found.filter(|it| it.gid() != 0 && it.mode() & 0o040 != 0).map(|it| it.gid());
+    let name = group.map(|it| group_name(it).unwrap_or_else(|| it.to_string()));
+    name.unwrap_or_else(|| "GROUP".to_owned())
 }
 
 /// The process that holds the lock of this file, in what /proc/locks says.
@@ -152,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn the_user_of_a_process_has_its_groups_and_one_that_reads_everything_is_none() {
+    fn the_user_of_a_process_has_its_groups_and_its_right_to_read_everything_and_root_is_none() {
         let status = |id: &str, rights: &str, groups: &str| {
             format!(
                 "Name:\tcoffer\nUid:\t0\t{id}\t0\t0\nGid:\t9\t996\t9\t9\nGroups:\t{groups}\nCapEff:\t{rights}\n"
@@ -160,12 +216,15 @@ mod tests {
         };
         let none = "0000000000000000";
         let text = |it: &str| it.to_owned();
-        let user = |groups| Some(User { id: text("995"), group: text("996"), groups });
-        assert_eq!(User::of_process(&status("995", none, "")), user(Vec::new()));
+        let user =
+            |groups| User { id: text("995"), group: text("996"), groups, reads_everything: false };
+        assert_eq!(User::of_process(&status("995", none, "")), Some(user(Vec::new())));
         let two = vec![text("33"), text("44")];
-        assert_eq!(User::of_process(&status("995", none, "33 44 ")), user(two));
+        assert_eq!(User::of_process(&status("995", none, "33 44 ")), Some(user(two)));
         assert_eq!(User::of_process(&status("0", none, "")), None);
-        assert_eq!(User::of_process(&status("995", "0000000000000004", "")), None);
+        let all = User { reads_everything: true, ..user(Vec::new()) };
+        assert!(all.rights().contains(&text("--ambient-caps=+dac_read_search")), "{all:?}");
+        assert_eq!(User::of_process(&status("995", "0000000000000004", "")), Some(all));
         assert_eq!(User::of_process("nothing"), None);
     }
 

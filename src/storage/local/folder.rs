@@ -83,12 +83,23 @@ impl Folder {
     /// Opens the folder `name` in this one, and makes it if it is missing. In both cases its name is durable
     /// afterwards, since another process may have made it and died before its sync.
     pub(super) fn make_folder(&self, name: &OsStr) -> Result<Self> {
-        match rustix::fs::mkdirat(self, name, Mode::from_raw_mode(PRIVATE)) {
-            Ok(()) | Err(Errno::EXIST) => {}
+        let is_new = match rustix::fs::mkdirat(self, name, Mode::from_raw_mode(PRIVATE)) {
+            Ok(()) => true,
+            Err(Errno::EXIST) => false,
             Err(error) => return Err(failed("creating", &self.path_of(name))(error)),
-        }
+        };
         self.sync()?;
-        self.open_folder(name).map_err(failed("opening", &self.path_of(name)))
+        let made = self.open_folder(name).map_err(failed("opening", &self.path_of(name)))?;
+        if is_new {
+            self.give(&made, name)?;
+        }
+        Ok(made)
+    }
+
+    /// What was made here belongs to the owner of this folder, also when root makes it for the server.
+    fn give(&self, made: impl AsFd, name: &OsStr) -> Result<()> {
+        let given = disk::give_to_owner_of(self, made);
+        given.map_err(failed("setting the owner of", &self.path_of(name)))
     }
 
     /// Opens the folder `name` and makes it writable. Restored trees keep the modes of their source, and a
@@ -141,9 +152,12 @@ impl Folder {
     }
 
     /// Creates the file `name` for writing, readable and writable by its owner; EEXIST if it exists.
-    pub(super) fn create_file(&self, name: &OsStr) -> Result<File, Errno> {
+    pub(super) fn create_file(&self, name: &OsStr) -> io::Result<File> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-        rustix::fs::openat(self, name, flags, Mode::from_raw_mode(0o600)).map(File::from)
+        let file =
+            rustix::fs::openat(self, name, flags, Mode::from_raw_mode(0o600)).map(File::from)?;
+        disk::give_to_owner_of(self, &file)?;
+        Ok(file)
     }
 
     /// Bytes that may still be written on its filesystem.

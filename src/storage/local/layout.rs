@@ -3,19 +3,18 @@
 use std::ffi::OsStr;
 use std::fs::{DirBuilder, File};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use rustix::fs::{FlockOperation, Gid, Mode, OFlags, Uid};
+use rustix::fs::{FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
-use rustix::process::geteuid;
 use tempfile::NamedTempFile;
 
 use super::folder::{Folder, failed, require_regular_file};
 use super::ownership;
-use crate::disk::{Mount, rename_to_free_name};
+use crate::disk::{self, Mount, rename_to_free_name};
 use crate::domain::Clock;
 use crate::file_url;
 use crate::storage::{Result, StorageError};
@@ -141,24 +140,6 @@ impl Layout {
         folder.sync()
     }
 
-    /// The same, and the file belongs to the folder's owner, also when root writes it for the server.
-    pub(super) fn replace_file_as_owner(
-        &self,
-        folder: &Folder,
-        name: &OsStr,
-        content: &[u8],
-    ) -> Result<()> {
-        let (written, owner) = (self.write_small(content)?, folder.own_metadata()?);
-        if geteuid().is_root() && owner.uid() != 0 {
-            let (user, group) = (Uid::from_raw(owner.uid()), Gid::from_raw(owner.gid()));
-            rustix::fs::fchown(written.as_file(), Some(user), Some(group))
-                .map_err(failed("setting the owner of", written.path()))?;
-        }
-        rustix::fs::renameat(rustix::fs::CWD, written.path(), folder, name)
-            .map_err(failed("placing", &folder.path_of(name)))?;
-        folder.sync()
-    }
-
     /// Puts a small file there in one step, durably, unless there is one. False: there is.
     pub(super) fn add_file(&self, folder: &Folder, name: &OsStr, content: &[u8]) -> Result<bool> {
         let (written, tmp) = (self.write_small(content)?, Folder::open(&self.tmp)?);
@@ -184,6 +165,9 @@ impl Layout {
             .tempfile_in(&self.tmp)
             .map_err(failed("creating a file in", &self.tmp))?;
         let what = unfinished.path().to_owned();
+        disk::open_folder(&self.tmp)
+            .and_then(|folder| disk::give_to_owner_of(folder, unfinished.as_file()))
+            .map_err(failed("setting the owner of", &what))?;
         fill(&mut unfinished).map_err(failed("writing", &what))?;
         unfinished.as_file().sync_all().map_err(failed("syncing", &what))?;
         Ok(unfinished)
@@ -196,6 +180,9 @@ impl Layout {
         let fd = rustix::fs::open(&self.lock, flags, Mode::from_raw_mode(0o600))
             .map_err(failed("opening", &self.lock))?;
         let file = File::from(fd);
+        Folder::open_named(&self.root).and_then(|it| {
+            disk::give_to_owner_of(it, &file).map_err(failed("setting the owner of", &self.lock))
+        })?;
         let metadata = file.metadata().map_err(failed("inspecting", &self.lock))?;
         require_regular_file(&metadata, &self.lock)?;
         match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
@@ -235,6 +222,13 @@ pub(super) fn make_folder(path: &Path) -> Result<()> {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
             Err(failed("creating", path)(error))
         }
-        _exists => Ok(()),
+        Err(_exists) => Ok(()),
+        Ok(()) => {
+            // Links on the way are the administrator's.
+            let above = File::open(path.parent().unwrap_or(Path::new("/")));
+            let given =
+                above.and_then(|above| disk::give_to_owner_of(above, disk::open_folder(path)?));
+            given.map_err(failed("setting the owner of", path))
+        }
     }
 }

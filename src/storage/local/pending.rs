@@ -66,7 +66,9 @@ impl PendingFile {
         let what = tmp.path_of(&name);
         match tmp.create_file(name.as_ref()) {
             Ok(file) => Ok(Self::new(layout, tmp, name, file, 0)),
-            Err(Errno::EXIST) => Err(StorageError::exists(&what)),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                Err(StorageError::exists(&what))
+            }
             Err(error) => Err(failed("creating", &what)(error)),
         }
     }

@@ -47,7 +47,7 @@ pub(super) fn change<E>(
     // The folder itself: nothing else locks it, and it needs no further file.
     flock(&folder, FlockOperation::LockExclusive).map_err(failed("locking", folder.path()))?;
     match change(read(layout)?) {
-        Ok(text) => layout.replace_file_as_owner(&folder, USERS.as_ref(), text.as_bytes()).map(Ok),
+        Ok(text) => layout.replace_file(&folder, USERS.as_ref(), text.as_bytes()).map(Ok),
         Err(error) => Ok(Err(error)),
     }
 }
