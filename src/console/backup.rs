@@ -8,7 +8,7 @@ use super::asked::Asked;
 use super::error::ConsoleError;
 use super::page::{Page, form_token};
 use super::proof;
-use super::show::{self, mib, or_nothing, when};
+use super::show::{self, or_nothing, size, when};
 use super::timeline::{copy_state, progress};
 
 pub(super) fn page(asked: &Asked, id: BackupId) -> Result<Page, ConsoleError> {
@@ -64,8 +64,8 @@ fn facts(backup: &Backup, now: Timestamp) -> Markup {
             div { dt { "Kind" } dd { (show::kind(backup.kind)) } }
             div { dt { "Database" } dd { (backup.datastore.engine) " " (backup.datastore.version) } }
             @if let Some(facts) = facts {
-                div { dt { "It restores to" } dd { (mib(facts.source_bytes)) } }
-                div { dt { "Archive" } dd { (mib(facts.stored_bytes)) (where_it_lies(backup)) } }
+                div { dt { "It restores to" } dd { (size(facts.source_bytes)) } }
+                div { dt { "Archive" } dd { (size(facts.stored_bytes)) (where_it_lies(backup)) } }
             }
             @if let Some(text) = &backup.description { div { dt { "Description" } dd { (text) } } }
             @if let Some(at) = backup.pinned { div { dt { "Pinned" } dd { (when(at, now)) } } }
@@ -146,7 +146,7 @@ fn copies(backup: &Backup, now: Timestamp) -> Markup {
                                     @if let Some(failure) = &it.failure { span.block.why { (show::sentence(&failure.message)) } }
                                     @if let Some(next) = it.next { span.soft.block { "tried again " (when(next, now)) } }
                                 }
-                                td.number data-label="Sent" { (mib(it.sent)) }
+                                td.number data-label="Sent" { (size(it.sent)) }
                                 td data-label="Proven" { (or_nothing(it.proven.map(|(at, _)| when(at, now)))) }
                             }
                         }

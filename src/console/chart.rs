@@ -92,11 +92,14 @@ fn chains(points: &[Point]) -> Vec<(Timestamp, Timestamp)> {
 
 fn axis(first: Timestamp, last: Timestamp) -> Markup {
     let base = HEIGHT.saturating_sub(BOTTOM);
-    let date = |at| minute(at).get(..10).unwrap_or_default().to_owned();
+    let (from, to) = (minute(first), minute(last));
+    let date = |minute: &str| minute.get(..10).unwrap_or_default().to_owned();
+    // Of one day, only the times differ.
+    let (from, to) = if date(&from) == date(&to) { (from, to) } else { (date(&from), date(&to)) };
     html! {
         line.axis x1=(LEFT) x2=(WIDTH - RIGHT) y1=(base) y2=(base) {}
-        text.tick x=(LEFT) y=(HEIGHT - 5) { (date(first)) }
-        text.tick.end x=(WIDTH - RIGHT) y=(HEIGHT - 5) { (date(last)) }
+        text.tick x=(LEFT) y=(HEIGHT - 4) { (from) }
+        text.tick.end x=(WIDTH - RIGHT) y=(HEIGHT - 4) { (to) }
     }
 }
 
@@ -137,5 +140,20 @@ mod tests {
         assert_eq!(line("Rows", &[]).into_string(), "");
         let one = line("Rows", &[dot(3, 7)]).into_string();
         assert!(one.contains("12,10"), "{one}");
+    }
+
+    #[test]
+    fn below_a_chart_of_one_day_stand_times_and_else_dates() {
+        let hour = |hours: u64| Dot {
+            at: Timestamp::EARLIEST.plus(Duration::from_secs(hours * 3600)),
+            ..dot(0, 1)
+        };
+        let day = line("Rows", &[hour(1), hour(7)]).into_string();
+        assert!(
+            day.contains(">2026-01-01 01:00 UTC<") && day.contains(">2026-01-01 07:00 UTC<"),
+            "{day}"
+        );
+        let days = line("Rows", &[hour(1), hour(30)]).into_string();
+        assert!(days.contains(">2026-01-01<") && days.contains(">2026-01-02<"), "{days}");
     }
 }

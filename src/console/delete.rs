@@ -12,7 +12,7 @@ use super::backup_actions::project_of;
 use super::error::ConsoleError;
 use super::page::{Page, form_token, go_to};
 use super::part::Part;
-use super::show::{self, counted, mib, when};
+use super::show::{self, counted, size, when};
 
 /// What a delete takes; nothing is done yet.
 pub(super) fn page(asked: &Asked, id: BackupId) -> Result<Page, ConsoleError> {
@@ -30,7 +30,7 @@ pub(super) fn page(asked: &Asked, id: BackupId) -> Result<Page, ConsoleError> {
             Some(why) => div.notice.bad role="alert" { p { "It cannot be deleted now: " (show::sentence(&why.to_string())) } },
             None => {
                 p {
-                    (counted(found.members.len(), "backup")) " would go, with " (mib(bytes)) " of archives"
+                    (counted(found.members.len(), "backup")) " would go, with " (size(bytes)) " of archives"
                     @if others > 0 { ": this one, and " (counted(others, "other")) " built on it" }
                     "."
                 }
@@ -78,7 +78,7 @@ fn list(asked: &Asked, id: BackupId, members: &[Backup]) -> Markup {
                         th scope="row" { (it.name) }
                         td data-label="Kind" { (show::kind(it.kind)) }
                         td data-label="Made" { (show::time(it.created)) }
-                        td.number data-label="Archive" { (mib(it.facts.as_ref().map_or(0, |it| it.stored_bytes))) }
+                        td.number data-label="Archive" { (size(it.facts.as_ref().map_or(0, |it| it.stored_bytes))) }
                     }
                 }
             }
@@ -137,7 +137,7 @@ pub(super) fn trash(asked: &Asked, id: InstanceId, trash: &[Backup], now: Timest
                             tr {
                                 th scope="row" { (it.name) }
                                 td data-label="Made" { (when(it.created, now)) }
-                                td.number data-label="Archive" { (mib(it.facts.as_ref().map_or(0, |it| it.stored_bytes))) }
+                                td.number data-label="Archive" { (size(it.facts.as_ref().map_or(0, |it| it.stored_bytes))) }
                                 td { @if asked.session.may_write() { (undo(asked, it.id, "Undelete")) } }
                             }
                         }

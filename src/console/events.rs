@@ -30,8 +30,10 @@ pub(super) fn page(asked: &Asked) -> Result<Page, ConsoleError> {
         h1 { "Events" }
         p { "What was done, by whom and from where, newest first. Requests that only read are no events, but for downloads." }
         form.filter method="get" action="/console/events" role="search" {
-            label for="object" { "Id of a backup or an instance" }
-            input #object type="search" name="object" value=(object);
+            span.field {
+                label for="object" { "Id of a backup or an instance" }
+                input #object type="search" name="object" value=(object);
+            }
             button.plain type="submit" { "Show" }
         }
         @if found.is_empty() { p.empty { "There is no such event." } } @else {

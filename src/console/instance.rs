@@ -15,7 +15,7 @@ use super::chart::{self, Dot};
 use super::error::ConsoleError;
 use super::overview::problem;
 use super::page::{Page, form_token};
-use super::show::{self, counted, grouped, mib, or_nothing, short, when};
+use super::show::{self, counted, grouped, or_nothing, short, size, when};
 use super::timeline::Timeline;
 use super::{delete, retention};
 
@@ -70,7 +70,7 @@ fn facts(instance: &Instance, view: &InstanceHealthView, now: Timestamp) -> Mark
             div { dt { "Next run" } dd { (or_nothing(view.next_run.map(|it| when(it.at(), now)))) } }
             div { dt { "A restore takes" } dd { (or_nothing(view.restore_seconds.map(|it| html! { (show::span(Duration::from_secs(it))) }))) } }
             div { dt { "Restore points" } dd { (grouped(view.restore_points)) } }
-            div { dt { "Archives" } dd { (mib(view.stored_bytes)) } }
+            div { dt { "Archives" } dd { (size(view.stored_bytes)) } }
             div { dt { "Project" } dd { (instance.project) } }
             div { dt { "Id" } dd { code { (instance.id) } } }
         }
@@ -86,12 +86,16 @@ fn actions(asked: &Asked, instance: &Instance) -> Markup {
                 @if can_back_up {
                     form method="post" action={ "/console/instances/" (instance.id) "/backup" } {
                         (form_token(&asked.session))
-                        label for="name" { "Name" }
-                        input #name name="name" required maxlength="255" value=(format!("{} by hand", instance.name));
-                        label for="kind" { "Kind" }
-                        select #kind name="kind" {
-                            option value="incremental" { "Incremental, on the newest" }
-                            option value="full" { "Full" }
+                        span.field {
+                            label for="name" { "Name" }
+                            input #name name="name" required maxlength="255" value=(format!("{} by hand", instance.name));
+                        }
+                        span.field {
+                            label for="kind" { "Kind" }
+                            select #kind name="kind" {
+                                option value="incremental" { "Incremental, on the newest" }
+                                option value="full" { "Full" }
+                            }
                         }
                         button type="submit" { "Back up now" }
                     }
@@ -129,8 +133,8 @@ fn restored_report(instance: &Instance, run: Option<&Run>, now: Timestamp) -> Ma
             p { (said) }
             @if let Some(failure) = &instance.failure { p { (show::sentence(&failure.message)) } }
             dl.facts {
-                div { dt { "From backup" } dd { a href={ "/console/backups/" (backup) } { (backup) } } }
-                @if let Some(path) = instance.source.text("path") { div { dt { "It lies in" } dd { code { (path) } } } }
+                div.wide { dt { "From backup" } dd { a href={ "/console/backups/" (backup) } { (backup) } } }
+                @if let Some(path) = instance.source.text("path") { div.wide { dt { "It lies in" } dd { code { (path) } } } }
                 @if let Some(run) = run {
                     div { dt { "Asked for" } dd { (when(run.asked, now)) } }
                     @if let Some(end) = &run.end { div { dt { "Ended" } dd { (when(end.at, now)) } } }
@@ -138,7 +142,7 @@ fn restored_report(instance: &Instance, run: Option<&Run>, now: Timestamp) -> Ma
                 @if let Some(took) = numbers.and_then(|it| it.took_ms) {
                     div { dt { "It took" } dd { (show::took(Duration::from_millis(took))) } }
                 }
-                @if let Some(read) = numbers.and_then(|it| it.read_bytes) { div { dt { "Restored" } dd { (mib(read)) } } }
+                @if let Some(read) = numbers.and_then(|it| it.read_bytes) { div { dt { "Restored" } dd { (size(read)) } } }
             }
         }
     }
@@ -162,7 +166,10 @@ fn rows_over_time(drills: &[DrilledRows]) -> Markup {
             @if dots.is_empty() {
                 div.empty { p { "No drill has passed yet. A drill restores a backup only to prove it, and counts its rows." } }
             } @else {
-                (chart::line("Rows of all tables at each drill; the table below has the same", &dots))
+                @match dots.as_slice() {
+                    [only] => p { "One drill has passed so far. " (only.says) "." },
+                    _ => (chart::line("Rows of all tables at each drill; the table below has the same", &dots)),
+                }
                 details {
                     summary { "The numbers" }
                     table {

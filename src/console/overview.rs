@@ -9,7 +9,7 @@ use crate::wire::{HealthView, InstanceCopiesView, InstanceHealthView, ProblemVie
 use super::asked::Asked;
 use super::error::ConsoleError;
 use super::page::Page;
-use super::show::{self, counted, mib, or_nothing, when};
+use super::show::{self, counted, or_nothing, size, when};
 
 /// Instances a page, and problems of the server and of all instances that are shown in full.
 const ROWS: usize = 50;
@@ -117,10 +117,10 @@ fn room_left(room: Option<DiskRoom>) -> Markup {
         section.room aria-labelledby="room" {
             h2 #room { "Room left" }
             p {
-                strong { (mib(free)) } " for archives, of a disk of " (mib(room.total_bytes)) "."
+                strong { (size(free)) } " for archives, of a disk of " (size(room.total_bytes)) "."
             }
             meter min="0" max=(room.total_bytes) value=(used) high=(room.total_bytes / 10 * 9)
-                aria-label="How full the disk is" { (mib(used)) " used" }
+                aria-label="How full the disk is" { (size(used)) " used" }
         }
     }
 }
@@ -163,13 +163,17 @@ impl<'a> List<'a> {
         let first = self.page.saturating_sub(1).saturating_mul(ROWS);
         html! {
             form.filter method="get" action="/console/" role="search" {
-                label for="search" { "Name" }
-                input #search type="search" name="search" value=(self.search);
-                label for="state" { "State" }
-                select #state name="state" {
-                    option value="" { "All" }
-                    @for it in SafetyState::ALL.iter().rev() {
-                        option value=(it.as_str()) selected[it.as_str() == self.state] { (show::word(it.as_str())) }
+                span.field {
+                    label for="search" { "Name" }
+                    input #search type="search" name="search" value=(self.search);
+                }
+                span.field {
+                    label for="state" { "State" }
+                    select #state name="state" {
+                        option value="" { "All" }
+                        @for it in SafetyState::ALL.iter().rev() {
+                            option value=(it.as_str()) selected[it.as_str() == self.state] { (show::word(it.as_str())) }
+                        }
                     }
                 }
                 button.plain type="submit" { "Show" }
@@ -247,7 +251,7 @@ fn row(it: &InstanceHealthView, now: Timestamp, with_project: bool) -> Markup {
                 @if let Some(drill) = it.last_passed_drill { span.soft.block { "drill " (show::away(drill.at(), now)) } }
             }
             td data-label="Next run" { (or_nothing(it.next_run.map(|at| when(at.at(), now)))) }
-            td.number data-label="Archives" { (mib(it.stored_bytes)) span.soft.block { (counted(usize::try_from(it.restore_points).unwrap_or(usize::MAX), "restore point")) } }
+            td.number data-label="Archives" { (size(it.stored_bytes)) span.soft.block { (counted(usize::try_from(it.restore_points).unwrap_or(usize::MAX), "restore point")) } }
         }
     }
 }

@@ -77,7 +77,7 @@ impl Page {
                     main #main tabindex="-1" { (self.body) }
                     p #announce .hidden role="status" aria-live="polite" {}
                     footer {
-                        p { "Coffer " (console.settings.version) ". Times are in UTC, sizes in MiB (2" sup { "20" } " bytes)." }
+                        p { "Coffer " (console.settings.version) ". Times are in UTC. 1 KiB is 1024 bytes, 1 MiB is 1024 KiB." }
                     }
                 }
             }

@@ -21,8 +21,10 @@ pub(super) fn page(asked: &Asked) -> Result<Page, ConsoleError> {
         h1 { "Quotas" }
         @if admin {
             form.filter method="get" action="/console/quotas" {
-                label for="project" { "Project" }
-                input #project name="project" value=(project) required pattern="[A-Za-z0-9_\\-]{1,64}";
+                span.field {
+                    label for="project" { "Project" }
+                    input #project name="project" value=(project) required pattern="[A-Za-z0-9_\\-]{1,64}";
+                }
                 button.plain type="submit" { "Show" }
             }
         }

@@ -11,7 +11,7 @@ use super::backup_actions::project_of;
 use super::body::Fields;
 use super::error::ConsoleError;
 use super::page::{Page, form_token, go_to};
-use super::show::{self, mib};
+use super::show::{self, size};
 
 /// What a restore reads, writes and needs; nothing is done yet.
 pub(super) fn page(asked: &Asked, id: BackupId) -> Result<Page, ConsoleError> {
@@ -68,9 +68,9 @@ fn plan(
             dl.facts {
                 div { dt { "It shows the moment" } dd { (show::time(backup.created)) } }
                 div { dt { "Database" } dd { (backup.datastore.engine) " " (backup.datastore.version) } }
-                div { dt { "It is read" } dd { (show::counted(chain.len(), "archive")) ", " (mib(stored)) } }
-                div { dt { "It takes" } dd { (mib(needed)) } }
-                @if let Some(free) = free { div { dt { "There is room for" } dd { (mib(free)) } } }
+                div { dt { "It is read" } dd { (show::counted(chain.len(), "archive")) ", " (size(stored)) } }
+                div { dt { "It takes" } dd { (size(needed)) } }
+                @if let Some(free) = free { div { dt { "There is room for" } dd { (size(free)) } } }
                 @if let Some(took) = took { div { dt { "The last restore took" } dd { (show::took(took)) } } }
             }
             @if !fits { p.notice.bad { "It does not fit. Make room on the disk first: the restore would stop and leave nothing." } }

@@ -9,7 +9,7 @@ use crate::policy::{Chain, Fate, Forecast, Keep};
 use super::asked::Asked;
 use super::error::ConsoleError;
 use super::part::Part;
-use super::show::{self, counted, mib};
+use super::show::{self, counted, size};
 
 /// How far ahead the slider goes, in days.
 const FURTHEST: u32 = 90;
@@ -68,7 +68,7 @@ impl Ahead {
                 @if *days == 0 { "Today there are " } @else { "On " (show::time(*at)) " there will be " }
                 (counted(kept.len(), "backup"))
                 @if *days > 0 { " of today and " (counted(*new_points, "new one")) ", if all are made" }
-                ", in " (mib(*bytes)) "."
+                ", in " (size(*bytes)) "."
             }
         }
     }
@@ -80,8 +80,8 @@ impl Ahead {
                 th scope="row" { a href={ "/console/backups/" (chain.root) } { (number) } }
                 td data-label="Made" { (show::time(chain.created)) }
                 td.number data-label="Restore points" { (chain.restore_points) }
-                td.number data-label="Archives" { (mib(chain.bytes)) }
-                td data-label="Then" {
+                td.number data-label="Archives" { (size(chain.bytes)) }
+                td data-label=(if self.days == 0 { "Now" } else { "Then" }) {
                     @if self.days == 0 { (now(chain, !self.today.targets.here.suspended.is_empty())) }
                     @else if stays { (show::badge("good", "Still there")) }
                     @else { (show::badge("soft", "Gone by then")) }
@@ -128,7 +128,7 @@ fn rules(keep: Option<&Keep>) -> String {
     let mut parts: Vec<String> =
         keep.tiers().iter().map(|(tier, count)| format!("{count} {}", show::tier(*tier))).collect();
     if let Some(most) = keep.max_size {
-        parts.push(format!("no more than {}", mib(most.bytes())));
+        parts.push(format!("no more than {}", size(most.bytes())));
     }
     format!(
         "Kept: {}. Chains go whole, and the newest one that can be restored never goes.",

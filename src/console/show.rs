@@ -1,4 +1,4 @@
-//! How things are written on pages: times with their zone, sizes in MiB, states as words with a mark.
+//! How things are written on pages: times with their zone, sizes with their unit, states as words with a mark.
 
 use std::time::Duration;
 
@@ -11,7 +11,8 @@ use crate::wire::InstanceHealthView;
 /// What stands where there is nothing.
 pub(super) const NOTHING: &str = "–";
 
-const MIB: u64 = 1 << 20;
+/// Each is 1024 of the one before; the first is 1024 bytes.
+const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
 
 /// `2026-11-23 19:00 UTC`, readable for programs, too.
 pub(super) fn time(at: Timestamp) -> Markup {
@@ -61,15 +62,21 @@ pub(super) fn took(time: Duration) -> String {
     span(time)
 }
 
-/// `12.3 MiB`: three digits at least, whole MiB from a hundred on.
-pub(super) fn mib(bytes: u64) -> String {
-    let hundredths = u128::from(bytes) * 100 / u128::from(MIB);
-    match (bytes, hundredths) {
-        (0, _) => "0 MiB".to_owned(),
-        (_, 0) => "0.01 MiB".to_owned(),
-        (_, 1..1000) => format!("{}.{:02} MiB", hundredths / 100, hundredths % 100),
-        (_, 1000..10_000) => format!("{}.{} MiB", hundredths / 100, hundredths % 100 / 10),
-        _ => format!("{} MiB", grouped(bytes / MIB)),
+/// `12.3 MiB`: three digits, in the largest unit of which there is one.
+pub(super) fn size(bytes: u64) -> String {
+    let (mut one, mut name) = (1_u64, "B");
+    for unit in UNITS {
+        if bytes / one < 1024 {
+            break;
+        }
+        (one, name) = (one << 10, unit);
+    }
+    let hundredths = u128::from(bytes) * 100 / u128::from(one);
+    match hundredths {
+        _ if one == 1 => format!("{bytes} B"),
+        0..1000 => format!("{}.{:02} {name}", hundredths / 100, hundredths % 100),
+        1000..10_000 => format!("{}.{} {name}", hundredths / 100, hundredths % 100 / 10),
+        _ => format!("{} {name}", grouped(bytes / one)),
     }
 }
 
@@ -202,16 +209,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sizes_are_in_mib_and_a_small_one_is_not_nothing() {
+    fn sizes_have_three_digits_in_a_unit_of_which_there_is_one() {
+        const MIB: u64 = 1 << 20;
         for (bytes, shown) in [
-            (0, "0 MiB"),
-            (1, "0.01 MiB"),
-            (MIB / 2, "0.50 MiB"),
+            (0, "0 B"),
+            (1023, "1023 B"),
+            (1024, "1.00 KiB"),
+            (MIB / 2, "512 KiB"),
+            (MIB - 1, "1\u{202f}023 KiB"),
             (12 * MIB + MIB / 3, "12.3 MiB"),
             (700 * MIB, "700 MiB"),
-            (1_234_567 * MIB, "1\u{202f}234\u{202f}567 MiB"),
+            (20_451 * MIB, "19.9 GiB"),
+            (u64::MAX, "16\u{202f}383 PiB"),
         ] {
-            assert_eq!(mib(bytes), shown);
+            assert_eq!(size(bytes), shown);
         }
     }
 

@@ -81,7 +81,7 @@ fn notice(why: Why) -> Markup {
         }
         Why::SignedOut => ("good", "You are signed out.".to_owned()),
         Why::WrongToken => {
-            ("bad", "This is not a token of this server. Look whether it is complete.".to_owned())
+            ("bad", "This is not a token of this server. Check that all of it is there.".to_owned())
         }
         Why::Wait(time) => (
             "bad",

@@ -11,7 +11,7 @@ use crate::policy::Decision;
 use super::asked::Asked;
 use super::chart::{self, Point};
 use super::error::ConsoleError;
-use super::show::{self, mib, minute, when};
+use super::show::{self, minute, size, when};
 
 /// Backups a page.
 const ROWS: u32 = 50;
@@ -83,8 +83,9 @@ impl Timeline {
         let points: Vec<Point> =
             self.page.rows.iter().rev().filter_map(|it| self.point(it)).collect();
         html! {
-            (chart::timeline("Restore points over time; the table below has the same", &points))
-            @if !points.is_empty() {
+            // One bar alone shows nothing.
+            @if points.len() > 1 {
+                (chart::timeline("Restore points over time; the table below has the same", &points))
                 p.legend.soft { "Height: size of the archive. Strong colour: a full backup. A line below joins a chain." }
             }
         }
@@ -93,7 +94,7 @@ impl Timeline {
     fn point(&self, it: &Backup) -> Option<Point> {
         let bytes = it.facts.as_ref()?.stored_bytes;
         let class = if it.failure.is_some() { "bad" } else { "good" };
-        let says = format!("{}, {}, {}", minute(it.created), show::kind(it.kind), mib(bytes));
+        let says = format!("{}, {}, {}", minute(it.created), show::kind(it.kind), size(bytes));
         Some(Point { at: it.created, kind: it.kind, chain: self.chain_of(it), bytes, class, says })
     }
 
@@ -119,7 +120,7 @@ impl Timeline {
                     (show::kind(it.kind).to_lowercase())
                 }
                 td.number data-label="Archive" {
-                    (show::or_nothing(it.facts.as_ref().map(|facts| html! { (mib(facts.stored_bytes)) })))
+                    (show::or_nothing(it.facts.as_ref().map(|facts| html! { (size(facts.stored_bytes)) })))
                 }
                 td data-label="Proof" { (proof(it, now)) }
                 td data-label="Copies" { (copies(it)) }

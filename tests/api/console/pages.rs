@@ -83,7 +83,7 @@ async fn an_instance_shows_its_points_its_rows_its_schedule_and_what_is_kept() {
             ">first<",
             "COMPLETED",
             "Restored in a drill",
-            "<svg class=\"chart\"",
+            "One drill has passed so far. ",
             "The numbers",
             ">42<",
             "Nothing backs it up by itself",
@@ -93,8 +93,12 @@ async fn an_instance_shows_its_points_its_rows_its_schedule_and_what_is_kept() {
             "Back up now",
         ],
     );
+    let chart = "<svg class=\"chart\"";
+    assert!(!page.contains(chart), "of one point: {page}");
+    browser.server.completed_backup("alice", "project-a", A1, "second").await;
+    assert_says(&browser.text(&format!("/console/instances/{A1}")).await, &[chart, ">second<"]);
     let ahead = browser.text(&format!("/console/instances/{A1}?days=30")).await;
-    assert_says(&ahead, &["there will be 1 backup of today and 0 new ones", "Still there"]);
+    assert_says(&ahead, &["there will be 2 backups of today and 0 new ones", "Still there"]);
     let empty = browser.text(&format!("/console/instances/{POSTGRES}")).await;
     assert_says(&empty, &["There is no backup yet", "No drill has passed yet"]);
 }
