@@ -10,6 +10,7 @@ import sys
 import traceback
 
 from clients import Way, forget_environment
+from gophercloud import gophercloud
 from identity import identity
 from program import program
 from server import Server, Token
@@ -55,6 +56,9 @@ def main():
         with check("token: a wrong one is refused with its reason"):
             said = stranger.fails("database", "backup", "list")
             assert "HTTP 401" in said, said
+        carl = way("carl", "token")
+        shop = carl.server.ask(carl.project, "instances", carl.secret)[1]["instances"][0]["id"]
+        gophercloud(carl, shop, check)
         identity(server, projects[0], check)
         if check.failed:
             print("".join(server.log))
