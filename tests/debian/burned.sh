@@ -10,8 +10,8 @@ trap '[ $? -eq 0 ] || journalctl --no-pager --lines 50 --unit coffer' EXIT
 commands=$(awk '/^## When the machine burned/ { section = 1 } section && /^```sh/ { inside = 1; next } inside && /^```/ { exit } inside' README.md)
 [ -n "$commands" ] || { echo "README no longer has these commands" >&2; exit 1; }
 
-# No more than what is asked for, from here on.
-sed -i 's/^schedule = .*/schedule = "daily 02:30"/' /etc/coffer/coffer.toml
+# From here on no more than what is asked for is made, and nothing is removed: the copy of the catalog would miss it.
+sed -i -e 's/^schedule = .*/schedule = "daily 02:30"/' -e 's/^keep = .*/keep = { last = 100 }/' /etc/coffer/coffer.toml
 systemctl reload coffer
 COFFER_PROJECT=coffer coffer backup coffer-catalog --wait
 coffer backup shop --wait
@@ -30,10 +30,11 @@ systemctl is-active coffer
 cp /mnt/copy/coffer.toml /etc/coffer/coffer.toml
 install -D /mnt/copy/override.conf /etc/systemd/system/coffer.service.d/override.conf
 systemctl daemon-reload
-# The disk with the copies still belongs to the machine that burned, which `coffer status` says by its exit code, too.
+# The disk with the copies still belongs to the machine that burned, so not everything is safe.
 eval "${commands/coffer status/coffer status || [ \$? -eq 7 ]}"
-! coffer status >/tmp/status || { echo "nobody says whose the place is" >&2; exit 1; }
-grep -F "rm '/mnt/nas/coffer/owner.id'" /tmp/status || { cat /tmp/status; exit 1; }
+! coffer doctor >/tmp/doctor || { echo "doctor does not say whose the place is" >&2; exit 1; }
+mends=$(grep -oF "rm '/mnt/nas/coffer/owner.id'" /tmp/doctor) || { cat /tmp/doctor; exit 1; }
+eval "$mends"
 systemctl is-active coffer
 sqlite3 /srv/shop/shop.db .dump >/tmp/shop
 sqlite3 /tmp/shop.db .dump >/tmp/restored
