@@ -153,6 +153,7 @@ fn attack(
 ) -> Outcome<()> {
     reset_peak(server.pid())?;
     let before = memory_of(server.pid(), "VmRSS:")?;
+    let (ended, to) = (AtomicBool::new(false), server.address().parse::<SocketAddr>()?);
     let (crowd, [create_ms, health_ms]) = match sent {
         Sent::Same(bytes) => {
             let mut crowd = connections(server, *size, bytes);
@@ -165,13 +166,11 @@ fn attack(
             (crowd, slowest)
         }
         Sent::Mixed(kinds) => std::thread::scope(|scope| {
-            let ended = AtomicBool::new(false);
-            let ended = &ended;
-            let crowd = scope.spawn(move || come_without_end(server, *size, kinds, ended));
+            let crowd = scope.spawn(|| come_without_end(to, *size, kinds, &ended));
             let slowest = answers_meanwhile(server, || std::thread::park_timeout(OFTEN));
             ended.store(true, Ordering::Release);
             let crowd = crowd.join().map_err(|_panic| "the crowd ended with a panic")?;
-            Ok::<_, Box<dyn Error>>((crowd?, slowest?))
+            Ok::<_, Box<dyn Error>>((crowd, slowest?))
         })?,
     };
     let peak = memory_of(server.pid(), "VmHWM:")?;
@@ -204,12 +203,11 @@ fn answers_meanwhile(server: &Server, mut pause: impl FnMut()) -> Outcome<[f64; 
 
 /// New connections from six addresses, each with the next of these kinds; the oldest are closed.
 fn come_without_end(
-    server: &Server,
+    to: SocketAddr,
     size: usize,
     kinds: &[Vec<u8>],
     ended: &AtomicBool,
-) -> Result<Vec<TcpStream>, String> {
-    let to: SocketAddr = server.address().parse().map_err(|error| format!("{error}"))?;
+) -> Vec<TcpStream> {
     let mut open = VecDeque::new();
     for (last, bytes) in (2..8).cycle().zip(kinds.iter().cycle()) {
         if ended.load(Ordering::Acquire) {
@@ -224,7 +222,7 @@ fn come_without_end(
             open.pop_front();
         }
     }
-    Ok(open.into())
+    open.into()
 }
 
 fn connect_from(from: Ipv4Addr, to: SocketAddr) -> io::Result<TcpStream> {
