@@ -8,7 +8,7 @@ use crate::domain::{FleetInstance, FleetReading, Timestamp};
 use super::asked::Asked;
 use super::error::ConsoleError;
 use super::page::Page;
-use super::show::{self, mib, or_nothing, when};
+use super::show::{self, or_nothing, when};
 
 /// Instances a page.
 const ROWS: usize = 50;
@@ -73,7 +73,7 @@ fn table(found: &[FleetInstance], now: Timestamp) -> Markup {
                         td data-label="Newest backup" { (or_nothing(it.newest_at.map(|at| when(at, now)))) }
                         td data-label="Next one by" { (or_nothing(it.expected.map(|at| when(at, now)))) }
                         td.number data-label="Backups" { (it.backups) }
-                        td.number data-label="Size" { (mib(it.stored_bytes)) }
+                        td.number data-label="Size" { (show::size(it.stored_bytes)) }
                     }
                 }
             }

@@ -162,7 +162,7 @@ pub(super) fn make_owner_id(layout: &Layout, owner: Uuid) -> Result<Uuid> {
 /// Says which data directory copies to this place, whatever was said before.
 pub(super) fn replace_owner_id(layout: &Layout, owner: Uuid) -> Result<()> {
     let folder = Folder::open_named(&layout.root)?;
-    layout.replace_file_as_owner(&folder, OWNER_ID.as_ref(), format!("{owner}\n").as_bytes())
+    layout.replace_file(&folder, OWNER_ID.as_ref(), format!("{owner}\n").as_bytes())
 }
 
 fn read_id(root: &Path, name: &str) -> Result<Option<Uuid>> {
