@@ -249,6 +249,8 @@ fn begin(house: &House, kind: ProblemKind) {
         | ProblemKind::RoomLow
         | ProblemKind::DiskFailing
         | ProblemKind::ClockJumped
+        | ProblemKind::KeyUntried
+        | ProblemKind::KeyUnusable
         | ProblemKind::ServerStopped => begin_of_server(house, kind),
     }
 }
@@ -301,6 +303,8 @@ fn notice(kind: ProblemKind) -> Notice {
     match kind {
         ProblemKind::DiskFailing => Notice::DiskFailing,
         ProblemKind::ClockJumped => Notice::ClockJumped,
+        ProblemKind::KeyUntried => Notice::KeyUntried,
+        ProblemKind::KeyUnusable => Notice::KeyUnusable,
         _ => Notice::ArchivesMissing,
     }
 }
@@ -334,7 +338,11 @@ fn end(house: &House, kind: ProblemKind) {
         }
         ProblemKind::DeviceSilent | ProblemKind::FleetUnread => house.read_fleet(),
         ProblemKind::RoomLow => house.note_room(1 << 40),
-        ProblemKind::DiskFailing | ProblemKind::ClockJumped | ProblemKind::ServerStopped => {
+        ProblemKind::DiskFailing
+        | ProblemKind::ClockJumped
+        | ProblemKind::KeyUntried
+        | ProblemKind::KeyUnusable
+        | ProblemKind::ServerStopped => {
             catalog.set_notice(notice(kind), None);
         }
     }
