@@ -14,6 +14,9 @@ use parking_lot::{Condvar, Mutex};
 /// Bytes that may wait.
 const MAX_WAITING: usize = 256 << 10;
 
+/// The thread's stack. It takes memory only as far as it is used, and the allocator of a debug build uses more than 64 KiB.
+const STACK_BYTES: usize = 512 << 10;
+
 /// The longest that [`flush`] waits for the reader of the log.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -22,7 +25,7 @@ static QUEUE: OnceLock<&'static Queue> = OnceLock::new();
 /// Starts the thread. Returns the writer for the logger, which writes each line in one call.
 pub(super) fn start() -> io::Result<impl Write + Send> {
     let queue: &'static Queue = Box::leak(Box::default());
-    let thread = thread::Builder::new().name("log".to_owned()).stack_size(64 << 10);
+    let thread = thread::Builder::new().name("log".to_owned()).stack_size(STACK_BYTES);
     thread.spawn(|| queue.write_to(&mut io::stderr()))?;
     QUEUE.set(queue).ok();
     Ok(queue)

@@ -326,7 +326,8 @@ impl Entries {
         if count > MAX_EXTENTS {
             return Err(self.damaged("a file has too many data ranges"));
         }
-        let mut extents = Vec::new();
+        // Whole at once, since a list that grows is there twice for a moment. Of a made-up count nothing is used.
+        let mut extents = Vec::with_capacity(count);
         self.ranges(count, size, |offset, length| extents.push(Extent { offset, length }))?;
         sparse::check(&extents, size).map_err(|damage| self.damaged(&damage.0))?;
         Ok(EntryKind::File { size, extents: Some(extents) })
