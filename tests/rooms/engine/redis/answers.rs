@@ -115,8 +115,8 @@ fn a_snapshot_is_allowed_only_if_the_answer_after_the_check_of_rights_came() {
 fn the_slots_of_other_nodes_are_named() {
     let info = format!("{}# Cluster\ncluster_enabled:1\n", ANSWERS.info);
     let left_out = |nodes: &str| {
-        let notes = probe(Answers { info: &info, nodes, ..ANSWERS }).unwrap().notes;
-        notes.into_iter().find(|note| note.contains("cluster")).unwrap_or_default()
+        let left_out = probe(Answers { info: &info, nodes, ..ANSWERS }).unwrap().left_out;
+        left_out.into_iter().find(|line| line.contains("cluster")).unwrap_or_default()
     };
     let nodes = "aa 127.0.0.1:7000@17000 myself,master - 0 0 1 connected 0-99 101 [93-<-bb]\n\
         bb 127.0.0.1:7001@17001 master - 0 1 2 connected 100 102-16383\n";
