@@ -19,8 +19,9 @@ use crate::bell::Follower;
 use super::error::ConsoleError;
 use super::state::Console;
 
-/// How often a page hears that the server is still there.
-const STILL_HERE: Duration = Duration::from_secs(20);
+/// How often a page hears that the server is still there. That a page was closed is found out by the second time it cannot
+/// be said, and until then it has a place: who turns pages quickly leaves some behind.
+const STILL_HERE: Duration = Duration::from_secs(4);
 /// Changes in this time are one: a page is not loaded more often.
 const PAUSE: Duration = Duration::from_millis(700);
 

@@ -14,7 +14,7 @@ use crate::keystone::Keystone;
 use super::session::Sessions;
 
 /// Pages that are kept up to date at once. Others are loaded again by hand.
-const LIVE_PAGES: usize = 32;
+const LIVE_PAGES: usize = 64;
 
 /// What the configuration says.
 #[derive(Debug, Clone)]
