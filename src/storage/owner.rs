@@ -1,6 +1,8 @@
 //! Which data directory copies below a prefix of a store: its id stands in `<prefix>/owner.id`. Two with the same prefix
 //! would take the copies of the other one for their own, and a reader would take both for one device.
 
+use std::io;
+
 use uuid::Uuid;
 
 use super::{Result, StorageError};
@@ -16,8 +18,11 @@ pub(super) trait Owned {
     /// Writes the object unless there is one: then that is [`StorageError::Exists`].
     fn put_owner(&self, content: &[u8]) -> Result<()>;
 
-    /// The error for another owner than this one.
-    fn of_another(&self, own: Uuid, other: Uuid) -> StorageError;
+    /// Its address, for messages.
+    fn address(&self) -> String;
+
+    /// The name of its place in the configuration.
+    fn name(&self) -> &str;
 }
 
 /// What stands in the object.
@@ -26,8 +31,9 @@ pub(super) fn content_of(owner: Uuid) -> Vec<u8> {
 }
 
 /// The id in an object.
-pub(super) fn id_in(content: &[u8]) -> Option<Uuid> {
-    str::from_utf8(content).ok()?.trim().parse().ok()
+pub(super) fn id_in(content: &[u8]) -> io::Result<Uuid> {
+    let id = str::from_utf8(content).ok().and_then(|text| text.trim().parse().ok());
+    id.ok_or_else(|| io::Error::other("it is not the id of a data directory"))
 }
 
 /// Takes a prefix for this data directory. What an answer says was written is not believed: it is read again.
@@ -42,7 +48,10 @@ pub(super) fn claim(place: &impl Owned, own: Uuid) -> Result<()> {
     }
     match found {
         Some(known) if known == own => Ok(()),
-        Some(other) => Err(place.of_another(own, other)),
+        Some(other) => {
+            let (what, name) = (place.address(), place.name().to_owned());
+            Err(StorageError::OfAnother { what, key: "prefix", name, own, other })
+        }
         None => Err(StorageError::Unreachable {
             action: "writing",
             what: OWNER_ID.to_owned(),

@@ -22,7 +22,7 @@ pub struct HealthView {
     pub notices: Vec<String>,
     /// The instances, the worst first; also those that left the configuration, as long as they have backups.
     pub instances: Vec<InstanceHealthView>,
-    /// The disk of the archives; null if it was not looked at yet.
+    /// The disk of the archives; null if nothing is known of it yet.
     #[schema(required)]
     pub disk: Option<DiskView>,
     /// The places that copies go to.

@@ -1,7 +1,5 @@
 //! Which data directory copies below the prefix.
 
-use std::io;
-
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
@@ -19,10 +17,7 @@ impl Owned for Store {
         let about = About { action: "reading", what: &what };
         let keys = self.keys()?;
         let make = || self.bucket.get_object(keys.as_ref(), &key);
-        let read = |response| {
-            let content = read_answer(response)?.body;
-            id_in(&content).ok_or_else(|| io::Error::other("it is not the id of a data directory"))
-        };
+        let read = |response| id_in(&read_answer(response)?.body);
         match self.requests.send_with(about, (&[], Content::Nothing), make, read) {
             Err(error) if error.is_not_found() => Ok(None),
             found => found.map(Some),
@@ -40,14 +35,12 @@ impl Owned for Store {
         }
     }
 
-    fn of_another(&self, own: Uuid, other: Uuid) -> StorageError {
-        StorageError::OfAnother {
-            what: self.shown(&self.key("")),
-            key: "prefix",
-            name: self.settings.name.clone(),
-            own,
-            other,
-        }
+    fn address(&self) -> String {
+        self.shown(&self.key(""))
+    }
+
+    fn name(&self) -> &str {
+        &self.settings.name
     }
 }
 

@@ -1,12 +1,10 @@
 //! Which data directory copies below the prefix.
 
-use std::io;
-
 use uuid::Uuid;
 
+use crate::storage::Result;
 use crate::storage::owner::{OWNER_ID, Owned, id_in};
 use crate::storage::requests::{About, Content, read_answer};
-use crate::storage::{Result, StorageError};
 
 use super::store::{Ask, Store};
 use super::upload::put_unless_there;
@@ -16,10 +14,7 @@ impl Owned for Store {
         let key = self.key(OWNER_ID);
         let what = self.shown(&key);
         let about = About { action: "reading", what: &what };
-        let mut read = |response| {
-            let content = read_answer(response)?.body;
-            id_in(&content).ok_or_else(|| io::Error::other("it is not the id of a data directory"))
-        };
+        let mut read = |response| id_in(&read_answer(response)?.body);
         match self.send_with(about, Ask::new("GET", &key), Content::Nothing, &mut read) {
             Err(error) if error.is_not_found() => Ok(None),
             found => found.map(Some),
@@ -30,13 +25,11 @@ impl Owned for Store {
         put_unless_there(self, "writing", &self.key(OWNER_ID), content)
     }
 
-    fn of_another(&self, own: Uuid, other: Uuid) -> StorageError {
-        StorageError::OfAnother {
-            what: self.shown(&self.key("")),
-            key: "prefix",
-            name: self.settings.name.clone(),
-            own,
-            other,
-        }
+    fn address(&self) -> String {
+        self.shown(&self.key(""))
+    }
+
+    fn name(&self) -> &str {
+        &self.settings.name
     }
 }
