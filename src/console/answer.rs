@@ -95,7 +95,10 @@ async fn respond(
         }
         return Ok(sign_in::page(console, why(&query), query.text("after")));
     }
-    let Some(session) = session else { return Ok(to_sign_in(request, changes)) };
+    let Some(session) = session else {
+        let is_stream = !changes && route == Some(Route::Live);
+        return Ok(if is_stream { live::is_over() } else { to_sign_in(request, changes) });
+    };
     let route = route.ok_or(ConsoleError::NoPage)?;
     let takes_gzip = packed::takes_gzip(request);
     let asked = Asked { console: Arc::clone(console), session: session.clone(), query, takes_gzip };

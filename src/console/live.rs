@@ -43,6 +43,12 @@ pub(super) fn stream(console: &Console) -> Result<HttpResponse, ConsoleError> {
     Ok(HttpResponse::Ok().content_type("text/event-stream").body(stream))
 }
 
+/// The answer without a session: an `EventSource` that gets 204 asks no more and reports no fault (HTML standard,
+/// "server-sent events").
+pub(super) fn is_over() -> HttpResponse {
+    HttpResponse::NoContent().finish()
+}
+
 async fn next(mut follower: Follower) -> Option<(Bytes, Follower)> {
     match timeout(STILL_HERE, follower.next()).await {
         Err(_elapsed) => Some((Bytes::from_static(b": still here\n\n"), follower)),

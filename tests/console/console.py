@@ -173,14 +173,15 @@ def without_script(browser):
 
 
 def session_over(browser):
-    """Somebody signs out elsewhere: the next step leads to the sign-in page, which says why."""
+    """Somebody signs out elsewhere: a page that asks for changes again goes to the sign-in page, which says why."""
     browser.open("/console/")
     cookie = browser.driver.get_cookie("coffer_session") or {}
-    browser.open("/console/quotas")
+    browser.open("/console/events")
     assert cookie.get("httpOnly") and cookie.get("sameSite") == "Strict", cookie
     browser.driver.delete_cookie("coffer_session")
     browser.driver.add_cookie({**cookie, "value": "0" * 64})
-    browser.open("/console/events")
+    # As if somebody turned away from the page and came back.
+    browser.driver.execute_script("dispatchEvent(new Event('pagehide')); document.dispatchEvent(new Event('visibilitychange'))")
     browser.says("Your session is over")
     browser.check("session-over")
     browser.sign_in()

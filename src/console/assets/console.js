@@ -16,6 +16,7 @@ const inUse = () => {
 
 async function load(url) {
   const answer = await fetch(url, { headers: { Accept: "text/html" }, credentials: "same-origin" });
+  if (inUse()) return;
   // Signed out, or an error: the browser shows what the server says of it.
   if (answer.redirected || !answer.ok) return location.reload();
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
@@ -43,7 +44,11 @@ function follow() {
   changes.addEventListener("open", () => { if (missed) { missed = false; load(location.href).catch(() => {}); } });
   changes.addEventListener("error", () => {
     missed = true;
-    if (changes.readyState === EventSource.CLOSED) { changes = null; setTimeout(follow, 15000); }
+    if (changes.readyState !== EventSource.CLOSED) return;
+    // The session is over, or as many pages as may be are kept up to date: loading the page shows which.
+    changes = null;
+    load(location.href).catch(() => {});
+    setTimeout(follow, 15000);
   });
 }
 

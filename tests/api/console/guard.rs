@@ -38,10 +38,15 @@ async fn nothing_answers_without_a_session_but_the_sign_in_page_and_its_assets()
             for cookie in ["", "coffer_session=", "coffer_session=0000", "other=1"] {
                 let request = Request::new(method.clone(), &path).header("Cookie", cookie);
                 let answer = browser.send(request.header("Sec-Fetch-Site", "same-origin")).await;
+                assert!(answer.body.is_empty(), "{method} {path}");
                 let to = answer.header("location");
+                // A page that is open asks for it, and would report a page of HTML as a fault.
+                if path == "/console/live" && method == Method::GET {
+                    assert_eq!((answer.status, to), (204, ""), "{cookie}");
+                    continue;
+                }
                 assert_eq!(answer.status, 303, "{method} {path}");
                 assert!(to.starts_with("/console/sign-in?"), "{method} {path}: {to}");
-                assert!(answer.body.is_empty(), "{method} {path}");
             }
         }
     }
