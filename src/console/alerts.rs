@@ -144,5 +144,5 @@ pub(super) async fn test(asked: &Asked, fields: &Fields) -> Result<HttpResponse,
     }
     let tests = web::block(move || channels.test(&[name])).await;
     let tests = tests.map_err(|error| ConsoleError::Fault(error.to_string()))?;
-    Ok(ok(made(asked, &tests)?.still().document(&asked.console, &asked.session)))
+    Ok(ok(made(asked, &tests)?.still().document(&asked.console, &asked.session, 0)))
 }

@@ -115,14 +115,15 @@ async fn respond(
 /// The page of a route.
 async fn show(asked: Asked, route: Route) -> Result<HttpResponse, ConsoleError> {
     match route {
-        Route::Live => return live::stream(&asked.console),
+        Route::Live => return live::stream(&asked),
         Route::Archive(id) => return backup_actions::download(&asked, id).await,
         _ => {}
     }
     // Reading what a page shows may take longer than the event loop may be held up.
     let made = web::block(move || {
+        let as_of = asked.console.catalog.changes().count();
         let page = page_of(&asked, route)?;
-        let text = page::text(page.document(&asked.console, &asked.session));
+        let text = page::text(page.document(&asked.console, &asked.session, as_of));
         Ok::<_, ConsoleError>(Packed::new(text, asked.takes_gzip))
     });
     let packed = made.await.map_err(|error| ConsoleError::Fault(error.to_string()))??;

@@ -16,8 +16,8 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use crate::bell::Follower;
 
+use super::asked::Asked;
 use super::error::ConsoleError;
-use super::state::Console;
 
 /// How often a page hears that the server is still there. That a page was closed is found out by the second time it cannot
 /// be said, and until then it has a place: who turns pages quickly leaves some behind.
@@ -33,11 +33,15 @@ struct Stream {
 
 type Next = Pin<Box<dyn Future<Output = Option<(Bytes, Follower)>>>>;
 
-pub(super) fn stream(console: &Console) -> Result<HttpResponse, ConsoleError> {
+/// A page asks for what changed `since` the count that it carries: what came between reading it and this is not missed.
+pub(super) fn stream(asked: &Asked) -> Result<HttpResponse, ConsoleError> {
+    let console = &asked.console;
     let place = Arc::clone(&console.live_pages).try_acquire_owned();
     let busy = ConsoleError::Busy("as many pages as may be are kept up to date already");
     let place = place.map_err(|_full| busy)?;
-    let follower = console.catalog.changes().follow();
+    let changes = console.catalog.changes();
+    let since = asked.query.text("since").parse();
+    let follower = since.map_or_else(|_none| changes.follow(), |seen| changes.follow_past(seen));
     let hello = async move { Some((Bytes::from_static(b"retry: 3000\n\n"), follower)) };
     let stream = Stream { next: Some(Box::pin(hello)), _place: place };
     Ok(HttpResponse::Ok().content_type("text/event-stream").body(stream))

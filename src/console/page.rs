@@ -48,12 +48,13 @@ impl Page {
         Self { is_live: false, ..self }
     }
 
-    pub(super) fn document(&self, console: &Console, session: &Session) -> Markup {
+    /// `as_of`: how many changes there were before it was read.
+    pub(super) fn document(&self, console: &Console, session: &Session, as_of: u64) -> Markup {
         html! {
             (DOCTYPE)
             html lang="en" {
                 (head(&self.title))
-                body data-live[self.is_live] {
+                body data-live=[self.is_live.then_some(as_of)] {
                     a.skip href="#main" { "To the content" }
                     header {
                         a.brand href="/console/" { (mark()) "Coffer" }
@@ -120,7 +121,7 @@ pub(super) fn refused(
         p { a href="/console/" { "To the overview" } }
     };
     let text = match session {
-        Some(session) => Page::new(refusal.title, body).still().document(console, session),
+        Some(session) => Page::new(refusal.title, body).still().document(console, session, 0),
         None => signed_out(refusal.title, &body),
     };
     html_answer(refusal.status, text)

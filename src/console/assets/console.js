@@ -29,6 +29,7 @@ async function load(url) {
   main.querySelectorAll("details").forEach((it, at) => { it.open = open[at] ?? it.open; });
   if (focused) (document.getElementById(focused) || main.querySelector(`[href="${CSS.escape(focused)}"]`))?.focus();
   document.title = page.title;
+  Object.assign(document.body.dataset, page.body.dataset);
   dress();
   if (pageText() !== before) announce.textContent = pageText();
 }
@@ -37,8 +38,8 @@ let changes = null;
 let missed = false;
 
 function follow() {
-  if (changes || document.hidden || !("live" in document.body.dataset || document.body.hasAttribute("data-live"))) return;
-  changes = new EventSource("/console/live");
+  if (changes || document.hidden || !("live" in document.body.dataset)) return;
+  changes = new EventSource(`/console/live?since=${document.body.dataset.live}`);
   changes.addEventListener("change", () => load(location.href).catch(() => {}));
   // After a break nobody knows what was missed.
   changes.addEventListener("open", () => { if (missed) { missed = false; load(location.href).catch(() => {}); } });

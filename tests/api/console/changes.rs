@@ -100,8 +100,18 @@ async fn open_pages_hear_of_a_change_and_end_with_the_server() {
     let browser = Browser::signed_in("alice").await;
     let changes = std::sync::Arc::clone(browser.server.catalog.changes());
     let mut heard = changes.follow();
+    let as_of = |page: &str| {
+        page.split_once("data-live=\"").map(|(_, it)| it.split('"').next().unwrap().to_owned())
+    };
+    let page = browser.text("/console/").await;
+    assert_eq!(as_of(&page), Some(changes.count().to_string()));
     browser.server.create_backup("alice", "project-a", A1, "first").await;
     assert!(heard.next().await);
+    assert_ne!(
+        as_of(&browser.text("/console/").await),
+        as_of(&page),
+        "the page knows what it has shown"
+    );
     changes.end();
     assert!(!heard.next().await && !changes.follow().next().await);
     // The stream of a page ends, too, or this would wait for ever.
