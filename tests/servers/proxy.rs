@@ -134,7 +134,7 @@ fn fault(seed: &AtomicU64) -> Fault {
         return Fault::None;
     }
     let bytes = (drawn >> 8) % 2_000_000;
-    match (drawn / 100) % 12 {
+    match (drawn / 100) % 13 {
         0 => Fault::Refuse,
         1 => Fault::CutRequest(bytes),
         2 => Fault::CutAnswer(bytes % 400),
@@ -146,6 +146,7 @@ fn fault(seed: &AtomicU64) -> Fault {
         8 => Fault::Length(7),
         9 => Fault::Length(-7),
         10 => Fault::Lose,
+        11 => Fault::CutAnswer(bytes),
         _ => Fault::Repeat,
     }
 }

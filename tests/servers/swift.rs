@@ -55,6 +55,11 @@ impl SwiftServer {
         self.base.trim_start_matches("http://")
     }
 
+    /// Where it answers to requests of S3, with [`LOGIN`] as the keys.
+    pub(crate) fn s3_endpoint(&self) -> &str {
+        &self.base
+    }
+
     /// The address of something in the account of the tests, and a token for it.
     fn at(&self, path: &str) -> (String, String) {
         let login = ureq::get(self.auth_url());

@@ -22,7 +22,7 @@ PROXY = """
 swift_dir = {folder}
 log_level = CRITICAL
 [pipeline:main]
-pipeline = catch_errors gatekeeper listing_formats bulk tempauth slo proxy-server
+pipeline = catch_errors gatekeeper listing_formats bulk s3api tempauth slo proxy-server
 [app:proxy-server]
 use = egg:swift#proxy
 account_autocreate = true
@@ -39,6 +39,9 @@ use = egg:swift#gatekeeper
 use = egg:swift#listing_formats
 [filter:bulk]
 use = egg:swift#bulk
+[filter:s3api]
+use = egg:swift#s3api
+location = us-east-1
 [filter:tempauth]
 use = egg:swift#tempauth
 fernet_key_test = {key}

@@ -3,6 +3,7 @@
 //!
 //! What a request is signed with, and the tokens in its headers, are secrets: they are in no error and no log line.
 
+mod in_order;
 pub(super) mod key_file;
 mod object;
 mod refusal;

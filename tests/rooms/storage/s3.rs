@@ -17,16 +17,22 @@ pub(crate) mod proxy;
 pub(crate) mod server;
 
 use self::proxy::Proxy;
-use self::server::S3Server;
+use self::server::{KEYS, S3Server};
+use super::swift::server::{LOGIN as SWIFT_LOGIN, SwiftServer};
 
 /// Runs with a network that breaks; `COFFER_NETWORK_RUNS` is for more of them.
 const RUNS: u64 = 20;
 
 pub(crate) fn keys_file(folder: &tempfile::TempDir) -> KeySource {
+    keys_file_of(folder, KEYS.map(|(_, value)| value))
+}
+
+fn keys_file_of(folder: &tempfile::TempDir, [id, secret]: [&str; 2]) -> KeySource {
     use std::os::unix::fs::PermissionsExt as _;
     let path = folder.path().join("keys");
     #[expect(clippy::disallowed_methods, reason = "a test sets up files")]
-    std::fs::write(&path, "aws_access_key_id = test\naws_secret_access_key = test\n").unwrap();
+    std::fs::write(&path, format!("aws_access_key_id = {id}\naws_secret_access_key = {secret}\n"))
+        .unwrap();
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
     KeySource::File(path)
 }
@@ -63,6 +69,19 @@ fn a_bucket_keeps_every_promise_of_a_place() {
     }
     what_is_wrong_is_said_in_a_word(&server, &keys);
     only_a_store_that_compares_checksums_is_believed(&server, &keys);
+}
+
+/// Swift answers to requests of S3, too.
+#[test]
+fn a_bucket_of_swift_keeps_every_promise_of_a_place() {
+    let (server, folder) = (SwiftServer::start(), tempfile::tempdir().unwrap());
+    let keys = keys_file_of(&folder, SWIFT_LOGIN.map(|(_, value)| value));
+    for (number, (name, promise)) in PROMISES.iter().enumerate() {
+        let bucket_name = format!("bucket-{number}");
+        server.make_container(&bucket_name);
+        println!("{name}");
+        promise(&bucket(server.s3_endpoint(), &bucket_name, &keys));
+    }
 }
 
 fn what_is_wrong_is_said_in_a_word(server: &S3Server, keys: &KeySource) {
@@ -102,6 +121,8 @@ fn only_a_store_that_compares_checksums_is_believed(server: &S3Server, keys: &Ke
 
 #[test]
 fn what_is_read_over_a_network_that_breaks_is_right_or_an_error() {
+    // So long that it is read from several answers, one after the other.
+    const LENGTH: u32 = 3_000_000;
     let (server, folder) = (S3Server::start(), tempfile::tempdir().unwrap());
     let keys = keys_file(&folder);
     server.make_bucket("broken");
@@ -110,18 +131,19 @@ fn what_is_read_over_a_network_that_breaks_is_right_or_an_error() {
     let direct = bucket(server.base(), "broken", &keys);
     let id = BackupId::generate();
     let location: Location = format!("p/i/{id}.tar.zst").parse().unwrap();
-    let bytes: Vec<u8> =
-        (0..300_000_u32).map(|at| at.to_le_bytes()[usize::from(at % 3 == 0)]).collect();
-    let plan = UploadPlan::new(id, location.clone(), 300_000, Timestamp::EARLIEST);
+    let bytes: Vec<u8> = (0..LENGTH).map(|at| at.to_le_bytes()[usize::from(at % 3 == 0)]).collect();
+    let plan = UploadPlan::new(id, location.clone(), u64::from(LENGTH), Timestamp::EARLIEST);
     places::copy(&direct, &plan, &bytes).unwrap();
     for seed in 1..=RUNS {
         proxy.break_by(seed * 104_729);
         let read = (0..200).find_map(|_again| {
-            let copy = through.open(&location).ok().filter(|it| it.len() == 300_000)?;
-            let mut found = vec![0; bytes.len()];
-            let (first, second) = found.split_at_mut(100_000);
-            copy.read_exact_at(first, 0).ok()?;
-            copy.read_exact_at(second, 100_000).ok().map(|()| found)
+            let copy = through.open(&location).ok().filter(|it| it.len() == u64::from(LENGTH))?;
+            let (mut found, mut at) = (vec![0; bytes.len()], 0);
+            for piece in found.chunks_mut(100_000) {
+                copy.read_exact_at(piece, at).ok()?;
+                at += 100_000;
+            }
+            Some(found)
         });
         proxy.break_by(0);
         let read = read.expect("one of many attempts succeeds");
