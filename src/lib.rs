@@ -11,8 +11,8 @@
 //! ```text
 //! main        the program                   → cli
 //! cli         commands                      → server client executor catalog undo users keystone engine archive storage config policy telemetry wire disk file_url encryption domain
-//! client      asks the API over HTTP        → wire domain
-//! server      one process, put together     → executor scheduler notify api console access catalog users keystone engine storage config policy wire bell disk encryption domain
+//! client      asks the API over HTTP        → wire tls domain
+//! server      one process, put together     → executor scheduler notify api console access catalog users keystone engine storage config policy wire tls bell disk encryption domain
 //! scheduler   begins what is due            → catalog policy bell domain
 //! notify      tells people what is wrong    → catalog policy bell certificates domain
 //! executor    threads that do the work      → catalog undo engine archive storage policy bell disk failpoint telemetry encryption domain
@@ -30,6 +30,7 @@
 //! wire        bodies of requests, answers   → policy domain
 //! config      settings                      → policy encryption domain
 //! telemetry   log lines and panics          → domain
+//! tls         the server's certificate      → domain
 //! encryption  keys, and what they hide      → domain
 //! policy      schedules, what is kept       → domain
 //! bell        wakes the executor            →
@@ -113,6 +114,7 @@ pub mod server;
 pub mod storage;
 pub mod store;
 pub mod telemetry;
+pub mod tls;
 pub mod undo;
 pub mod users;
 pub mod wire;

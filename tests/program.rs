@@ -106,6 +106,8 @@ mod status;
 mod support;
 #[path = "program/swift.rs"]
 mod swift;
+#[path = "program/tls.rs"]
+mod tls;
 #[path = "program/trees/mod.rs"]
 mod trees;
 #[path = "program/undo.rs"]

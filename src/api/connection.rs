@@ -6,6 +6,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use crate::access::Reached;
+
 /// Where a connection came in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Entrance {
@@ -48,6 +50,7 @@ pub struct Connection {
     has_place: AtomicBool,
     /// The address that the client connected to.
     local: Option<SocketAddr>,
+    is_tls: bool,
     begun: AtomicU64,
     /// The length of the body of the request that began last, or that it is sent in chunks.
     body: AtomicU64,
@@ -73,12 +76,25 @@ impl Connection {
             reserve,
             has_place,
             local,
+            is_tls: false,
             begun,
             body,
             ended,
             sends_long,
             is_last,
         }
+    }
+
+    /// The same, by TLS or not.
+    #[must_use]
+    pub fn by_tls(mut self, is_tls: bool) -> Self {
+        self.is_tls = is_tls;
+        self
+    }
+
+    /// How its client reached this server.
+    pub const fn reached(&self) -> Reached {
+        Reached { local: self.local, is_tls: self.is_tls }
     }
 
     pub const fn number(&self) -> u64 {
@@ -102,10 +118,6 @@ impl Connection {
             }
             _ => true,
         }
-    }
-
-    pub const fn local(&self) -> Option<SocketAddr> {
-        self.local
     }
 
     /// How many requests had a complete head so far.

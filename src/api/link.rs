@@ -1,13 +1,12 @@
 //! Links in answers.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use actix_web::HttpRequest;
 use actix_web::http::header::HOST;
 use actix_web::http::uri::Authority;
 
-use crate::access::{is_own_host, leads_here};
+use crate::access::{Reached, is_own_host, leads_here};
 use crate::wire::Link;
 
 use super::State;
@@ -25,17 +24,17 @@ pub(super) fn base_at_any_port(request: &HttpRequest, state: &State) -> String {
     base_if(request, state, is_own_host)
 }
 
-type IsOurs = fn(&str, &[String], Option<SocketAddr>) -> bool;
+type IsOurs = fn(&str, &[String], Reached) -> bool;
 
 fn base_if(request: &HttpRequest, state: &State, is_ours: IsOurs) -> String {
     if let Some(url) = &state.public_url {
         return url.trim_end_matches('/').to_owned();
     }
-    let local = request.conn_data::<Arc<Connection>>().and_then(|it| it.local());
+    let reached = reached(request);
     let host = request.headers().get(HOST).and_then(|host| host.to_str().ok());
     let host = host.or_else(|| request.uri().authority().map(Authority::as_str));
-    match host.filter(|host| is_ours(host, &state.hosts, local)) {
-        Some(host) => format!("http://{host}"),
+    match host.filter(|host| is_ours(host, &state.hosts, reached)) {
+        Some(host) => format!("{}://{host}", reached.scheme()),
         None => String::new(),
     }
 }
@@ -47,8 +46,12 @@ pub(super) fn absolute_base(request: &HttpRequest, state: &State) -> String {
     if !base.is_empty() {
         return base;
     }
-    let local = request.conn_data::<Arc<Connection>>().and_then(|it| it.local());
-    local.map(|it| format!("http://{it}")).unwrap_or_default()
+    let reached = reached(request);
+    reached.local.map(|it| format!("{}://{it}", reached.scheme())).unwrap_or_default()
+}
+
+fn reached(request: &HttpRequest) -> Reached {
+    request.conn_data::<Arc<Connection>>().map(|it| it.reached()).unwrap_or_default()
 }
 
 /// The `self` link of a resource, with version and project, and Trove's `bookmark` link, without.

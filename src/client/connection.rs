@@ -1,6 +1,7 @@
 //! Sends HTTP requests to one server; bodies are bytes.
 
 use std::fmt;
+use std::io::ErrorKind;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
@@ -8,8 +9,12 @@ use std::time::Duration;
 use ureq::config::Config;
 use ureq::http::{Request, Response};
 use ureq::unversioned::resolver::DefaultResolver;
+use ureq::unversioned::transport::{Connector as _, TcpConnector};
 use ureq::{Agent, Body};
 
+use crate::tls::{self, Certificate, TlsError};
+
+use super::pinned::PinnedConnector;
 use super::socket::SocketConnector;
 
 /// No request takes long: the server answers before it does long work.
@@ -30,12 +35,27 @@ impl Connection {
         Self { agent: settings().into(), base, headers: Vec::new() }
     }
 
-    /// The server on this machine: at its Unix socket if one listens there, else at `base`.
-    pub fn to_socket_or(socket: Option<&Path>, base: &str) -> Self {
-        match socket.filter(|path| UnixStream::connect(path).is_ok()) {
-            Some(path) => Self::to_socket(path),
+    /// The same, where a server that speaks TLS has this certificate and no other, whoever signed it and whatever name it is
+    /// for.
+    pub fn trusting_only(base: &str, certificate: Certificate) -> Self {
+        let tls = PinnedConnector(tls::trusting_only(certificate));
+        let connector = ().chain(TcpConnector::default()).chain(tls);
+        let agent = Agent::with_parts(settings(), connector, DefaultResolver::default());
+        Self { agent, ..Self::new(base) }
+    }
+
+    /// The server on this machine, at its Unix socket, if one listens there.
+    pub fn at_socket(path: &Path) -> Option<Self> {
+        UnixStream::connect(path).is_ok().then(|| Self::to_socket(path))
+    }
+
+    /// The server on this machine, at its port, with the certificate in this file if it speaks TLS.
+    pub fn at_port(base: &str, certificate: Option<&Path>) -> Result<Self, TlsError> {
+        let certificate = certificate.map(Certificate::read).transpose()?;
+        Ok(match certificate {
+            Some(certificate) => Self::trusting_only(base, certificate),
             None => Self::new(base),
-        }
+        })
     }
 
     fn to_socket(path: &Path) -> Self {
@@ -76,6 +96,11 @@ impl Connection {
             }
         }
     }
+}
+
+/// Whether something answered, but not with the certificate of the server, or not by TLS at all.
+pub fn is_somebody_else(error: &ureq::Error) -> bool {
+    matches!(error, ureq::Error::Io(error) if error.kind() == ErrorKind::InvalidData)
 }
 
 fn settings() -> Config {

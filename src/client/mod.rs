@@ -2,6 +2,7 @@
 
 mod connection;
 mod error;
+mod pinned;
 mod socket;
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -19,7 +20,7 @@ use crate::wire::{
     ScheduleBody, ScheduleList, ScheduleView, TestAlerts, TestAlertsBody, TestList, WantedSchedule,
 };
 
-pub use connection::Connection;
+pub use connection::{Connection, is_somebody_else};
 pub use error::ClientError;
 
 /// What every path of the API begins with.

@@ -7,7 +7,7 @@ use std::path::{Component, Path};
 
 use super::{
     AuthMode, Config, InstanceConfig, KeepConfig, Problem, ServerConfig, StagingConfig,
-    TokenConfig, alerts, encryption, keystone, misplaced, places, policy,
+    TokenConfig, alerts, encryption, keystone, misplaced, places, policy, tls,
 };
 
 /// SHA-256 of nothing: a token with this digest would accept an empty secret.
@@ -26,6 +26,9 @@ pub(super) fn problems(config: &Config) -> Vec<Problem> {
     }
     public_url(&config.server.public_url, &mut found);
     socket(&config.server, &mut found);
+    for (key, why) in tls::problems(&config.server.tls) {
+        found.add(key, why);
+    }
     ranges(config, &mut found);
     tokens(&config.auth.tokens, &mut found);
     for (key, why) in policy::wrong_defaults(&config.defaults) {

@@ -22,6 +22,7 @@ mod policy;
 mod section;
 mod set_keys;
 mod staging;
+mod tls;
 mod token;
 mod word;
 
@@ -43,6 +44,7 @@ pub use section::{
     ServerConfig, StorageConfig,
 };
 pub use staging::StagingConfig;
+pub use tls::TlsConfig;
 pub use token::{TokenConfig, TokenDigest};
 
 /// The file that is read if none is given.

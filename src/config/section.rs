@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::LogFormat;
 
-use super::{KeystoneConfig, TokenConfig, word};
+use super::{KeystoneConfig, TlsConfig, TokenConfig, word};
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -31,6 +31,7 @@ pub struct ServerConfig {
     pub socket_group: String,
     pub hosts: String,
     pub console: bool,
+    pub tls: TlsConfig,
     pub shutdown_grace_s: u64,
     #[serde(deserialize_with = "word::one")]
     pub log_level: LevelFilter,
@@ -43,6 +44,11 @@ impl ServerConfig {
     pub fn public_url(&self) -> Option<&str> {
         let url = self.public_url.trim_end_matches('/');
         (!url.is_empty()).then_some(url)
+    }
+
+    /// Certificate and key of the port, if TLS is spoken there.
+    pub fn tls(&self) -> Option<&TlsConfig> {
+        (!self.tls.certificate.as_os_str().is_empty()).then_some(&self.tls)
     }
 
     pub fn worker_count(&self) -> usize {

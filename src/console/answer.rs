@@ -232,8 +232,8 @@ fn host(request: &HttpRequest) -> Option<&str> {
 /// Whether a name is one that this server has. Another one may have been made to lead here, so that pages of somebody
 /// else share it.
 fn is_known(name: &str, request: &HttpRequest, console: &Console) -> bool {
-    let local = request.conn_data::<Reached>().and_then(|it| it.0);
-    is_public(name, console) || is_own_host(name, &console.settings.hosts, local)
+    let reached = request.conn_data::<Reached>().copied().unwrap_or_default();
+    is_public(name, console) || is_own_host(name, &console.settings.hosts, reached)
 }
 
 fn is_public(name: &str, console: &Console) -> bool {

@@ -25,6 +25,8 @@ pub struct ConsoleSettings {
     pub keystone: Option<Arc<Keystone>>,
     /// How clients reach this server, if that is not by its own address.
     pub public_url: Option<String>,
+    /// Whether the port speaks TLS.
+    pub is_tls: bool,
     /// Names of this server, besides those of this machine's own loopback.
     pub hosts: Vec<String>,
     /// How long a client may take to send a form.
@@ -89,6 +91,7 @@ impl Console {
 
     /// Whether browsers reach this server over TLS.
     pub(super) fn is_https(&self) -> bool {
-        self.settings.public_url.as_ref().is_some_and(|it| it.starts_with("https://"))
+        let settings = &self.settings;
+        settings.is_tls || settings.public_url.as_ref().is_some_and(|it| it.starts_with("https://"))
     }
 }

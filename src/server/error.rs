@@ -7,6 +7,7 @@ use crate::engine::EngineError;
 use crate::executor::JobError;
 use crate::notify::NotifyError;
 use crate::storage::StorageError;
+use crate::tls::TlsError;
 
 #[derive(Debug, thiserror::Error)]
 pub enum ServerError {
@@ -38,6 +39,8 @@ pub enum ServerError {
     /// What the previous process left unfinished could not be settled.
     #[error("recovering what the previous process left: {0}")]
     Recovery(#[from] JobError),
+    #[error("server.tls of the configuration: {0}")]
+    Tls(#[from] TlsError),
     #[error("writing the first admin token to {file}: {source}")]
     Token { file: String, source: io::Error },
     #[error("listening on {address}: {source}; {advice}")]

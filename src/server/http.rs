@@ -1,5 +1,5 @@
-//! The HTTP server: its connections, and the application behind them. It speaks HTTP/1.1; HTTP/2 belongs to the
-//! proxy that ends TLS.
+//! The HTTP server: its connections, and the application behind them. It speaks HTTP/1.1, also by TLS; HTTP/2 belongs to a
+//! proxy before it.
 
 use std::cell::RefCell;
 use std::io;
@@ -29,7 +29,9 @@ use crate::config::ServerConfig;
 use crate::console::{self, Console};
 
 use super::gate::{Gate, GateSettings, HeldBytes};
+use super::port_stream::PortStream;
 use super::stream::{ClientStream, Times};
+use super::tls::Tls;
 
 /// Seconds that requests in flight get when the server stops.
 pub(super) const REQUEST_GRACE_S: u64 = 10;
@@ -48,13 +50,14 @@ type Accepted<S> = Result<(ClientStream<S>, Option<SocketAddr>), DispatchError>;
 pub(super) fn server(
     config: &ServerConfig,
     (state, console): (&Data<State>, Option<&Data<Console>>),
-    port: TcpListener,
+    (port, tls): (TcpListener, Option<Arc<Tls>>),
 ) -> io::Result<(Server, Application)> {
     let times = Times { request: config.request_timeout(), send: config.send_timeout() };
     let settings = GateSettings {
         entrance: Entrance::Port,
         most: config.max_connections,
         per_address: config.max_connections_per_address,
+        is_tls: tls.is_some(),
     };
     let held_bytes = HeldBytes::default();
     let open = Gate::new(settings, HeldBytes::clone(&held_bytes));
@@ -75,21 +78,38 @@ pub(super) fn server(
     };
     let at_port = application.clone();
     builder = builder.listen("port", port, move || {
-        let gate = Arc::clone(&open);
-        fn_service(move |io: TcpStream| accept_tcp(io, Arc::clone(&gate), times))
+        let (gate, tls) = (Arc::clone(&open), tls.clone());
+        fn_service(move |io: TcpStream| accept_tcp(io, Arc::clone(&gate), times, tls.clone()))
             .and_then(at_port.service())
     })?;
     Ok((builder.run(), application))
 }
 
-async fn accept_tcp(io: TcpStream, gate: Arc<Gate>, times: Times) -> Accepted<TcpStream> {
+async fn accept_tcp(
+    io: TcpStream,
+    gate: Arc<Gate>,
+    times: Times,
+    tls: Option<Arc<Tls>>,
+) -> Accepted<PortStream> {
     let (peer, local) = (io.peer_addr()?, io.local_addr()?);
     // Without a place it is closed.
     let place = gate.wait_to_enter(Some(peer), Some(local)).await;
     let place = place.ok_or_else(|| DispatchError::Io(io::ErrorKind::ConnectionRefused.into()))?;
+    let place = Rc::new(place);
     // The end of an answer is not held back until the client has acknowledged the rest.
     io.set_nodelay(true)?;
     SockRef::from(&io).set_tcp_notsent_lowat(UNSENT)?;
+    let io = match tls {
+        None => PortStream::Plain(io),
+        Some(tls) => {
+            // A place of its own in memory: most of what this future is would wait for it, also without TLS.
+            let begun = Box::pin(tls.accept(io, &place, times.request)).await;
+            PortStream::Tls(begun.map_err(|error| {
+                log::debug!("TLS with {peer} did not begin: {error}");
+                DispatchError::Io(error)
+            })?)
+        }
+    };
     Ok((ClientStream::new(io, place, times), Some(peer)))
 }
 
@@ -130,7 +150,7 @@ impl Application {
             .h1_write_buffer_size(WRITE_BUFFER)
             .on_connect_ext(|io: &ClientStream<S>, data| {
                 let connection = &io.place().member.connection;
-                data.insert(Reached(connection.local()));
+                data.insert::<Reached>(connection.reached());
                 data.insert(Arc::<Connection>::clone(connection));
             })
             .h1(answers)

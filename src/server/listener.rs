@@ -56,11 +56,12 @@ fn refused(address: SocketAddr, source: io::Error) -> ServerError {
 /// Warns if what this server is told and answers can be read on the way.
 pub(super) fn warn_without_tls(config: &ServerConfig) {
     let behind_tls = config.public_url().is_some_and(|url| url.starts_with("https://"));
-    if !config.listen.ip().to_canonical().is_loopback() && !behind_tls {
+    let is_plain = config.tls().is_none() && !behind_tls;
+    if is_plain && !config.listen.ip().to_canonical().is_loopback() {
         log::warn!(
             "server.listen = \"{}\" can be reached from other machines, and without TLS: tokens and \
-             archives can be read on the way; put a reverse proxy with TLS before it, and set \
-             server.public_url to its https:// address",
+             archives can be read on the way; give it a certificate in [server.tls], or put a reverse proxy with \
+             TLS before it and set server.public_url to its https:// address",
             config.listen
         );
     }

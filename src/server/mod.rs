@@ -15,6 +15,7 @@ mod open;
 mod owner;
 pub mod places;
 mod policies;
+mod port_stream;
 mod reload;
 mod serve;
 mod signals;
@@ -23,6 +24,7 @@ mod startup_probe;
 mod stream;
 mod systemd;
 mod time_lapse;
+mod tls;
 mod token;
 mod users;
 

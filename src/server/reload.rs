@@ -2,16 +2,17 @@
 
 use std::thread;
 
-use crate::config::{AuthConfig, Config};
+use crate::config::{AuthConfig, Config, ServerConfig, TlsConfig};
 use crate::domain::with_causes;
 use crate::executor::{self, Context};
 use crate::notify::Channels;
 
 use super::open::apply;
+use super::tls::Tls;
 use super::{alerts, keys, places};
 
 /// Reads the configuration again. One that is wrong changes nothing.
-pub(super) fn reload(running: &Config, context: &Context, channels: &Channels) {
+pub(super) fn reload(running: &Config, context: &Context, channels: &Channels, tls: Option<&Tls>) {
     let config = match Config::load(running.file.as_deref()) {
         Ok(config) => config,
         Err(error) => {
@@ -47,7 +48,9 @@ pub(super) fn reload(running: &Config, context: &Context, channels: &Channels) {
     log::info!(
         "the configuration was read again: instances, tokens, schedules, retention, places and alerts are as it says"
     );
+    renew_certificate(&config, context, tls);
     let same = Config {
+        server: ServerConfig { tls: renewed(&config, tls, running), ..running.server.clone() },
         auth: AuthConfig { tokens: config.auth.tokens.clone(), ..running.auth.clone() },
         instances: config.instances.clone(),
         defaults: config.defaults.clone(),
@@ -58,6 +61,21 @@ pub(super) fn reload(running: &Config, context: &Context, channels: &Channels) {
     };
     if same != config {
         log::warn!("other keys of the configuration changed too: they apply after a restart");
+    }
+}
+
+/// What of the section applies without a restart: other files, but not whether there is TLS.
+fn renewed(config: &Config, tls: Option<&Tls>, running: &Config) -> TlsConfig {
+    let is_same = tls.is_some() == config.server.tls().is_some();
+    if is_same { &config.server.tls } else { &running.server.tls }.clone()
+}
+
+/// Reads certificate and key again, for new connections. Wrong ones change nothing.
+fn renew_certificate(config: &Config, context: &Context, tls: Option<&Tls>) {
+    if let (Some(tls), Some(files)) = (tls, config.server.tls())
+        && let Err(error) = tls.reload(files, &*context.clock)
+    {
+        log::error!("the certificate is not taken over, the old one stays in use: {error}");
     }
 }
 

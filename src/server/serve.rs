@@ -12,7 +12,7 @@ use crate::access::SlowDown;
 use crate::api::{self, LimitSettings, Limits, State};
 use crate::config::{AuthMode, Config, LimitsConfig};
 use crate::console::{Console, ConsoleSettings};
-use crate::domain::with_causes;
+use crate::domain::{SystemClock, with_causes};
 use crate::executor::{self, Context, Executor};
 use crate::keystone::Keystone;
 use crate::notify::Channels;
@@ -24,6 +24,7 @@ use super::reload::reload;
 use super::signals::SignalListener;
 use super::socket::{self, SocketServer};
 use super::startup_probe::StartupProbe;
+use super::tls::Tls;
 use super::{ServerError, alerts, http, keys, keystone, policies, systemd, token, users};
 
 /// How long the answer to a registration waits: clients expect to read RESTORED in it.
@@ -49,6 +50,7 @@ pub fn serve(config: &Config) -> Result<(), ServerError> {
         config.data_dir.display()
     );
     let new_channels = alerts::channels(config)?;
+    let tls = Tls::of(config, &SystemClock)?;
     let address = Bound::new(config.server.listen)?;
     let (context, lock) = open_and_lock(config)?;
     token::make_first(config, &context)?;
@@ -63,7 +65,8 @@ pub fn serve(config: &Config) -> Result<(), ServerError> {
     let probe = StartupProbe::start(&context);
     // Signals are received until the jobs have ended: the first stops the server, a second one cancels the jobs.
     let mut signals = None;
-    let served = system()?.block_on(answer(config, &context, &channels, (address, &mut signals)));
+    let port = (address, tls);
+    let served = system()?.block_on(answer(config, &context, &channels, (port, &mut signals)));
     systemd::notify(sd_notify::NotifyState::Stopping);
     scheduler.stop();
     workers.drain(config.server.shutdown_grace());
@@ -124,7 +127,7 @@ async fn answer(
     config: &Config,
     context: &Context,
     channels: &Arc<Channels>,
-    (address, signals): (Bound, &mut Option<SignalListener>),
+    ((address, tls), signals): ((Bound, Option<Arc<Tls>>), &mut Option<SignalListener>),
 ) -> Result<(), ServerError> {
     let slow_down = Arc::new(SlowDown::default());
     let keystone = keystone::start(config, context)?;
@@ -161,16 +164,19 @@ async fn answer(
         .then(|| web::Data::new(console(config, context, channels, (slow_down, keystone))));
     let faces = (&state, console.as_ref());
     let (server, application) =
-        http::server(&config.server, faces, port).map_err(ServerError::Run)?;
+        http::server(&config.server, faces, (port, tls.clone())).map_err(ServerError::Run)?;
     let socket = socket.map(|it| SocketServer::start(it, &application)).transpose();
     let socket = socket.map_err(ServerError::Run)?;
     let (running, reloaded, channels) = (config.clone(), context.clone(), Arc::clone(channels));
-    let reload = move || systemd::while_reloading(|| reload(&running, &reloaded, &channels));
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    let reload = move || {
+        systemd::while_reloading(|| reload(&running, &reloaded, &channels, tls.as_deref()));
+    };
     let ends = (context.cancel.clone(), Arc::clone(context.catalog.changes()));
     let listener = SignalListener::start(server.handle(), ends, reload);
     *signals = Some(listener.map_err(ServerError::Run)?);
     listener::warn_without_tls(&config.server);
-    log::info!("listening on http://{address}");
+    log::info!("listening on {scheme}://{address}");
     systemd::notify(sd_notify::NotifyState::Ready);
     systemd::start_watchdog(&context.catalog);
     let result = server.await.map_err(ServerError::Run);
@@ -190,6 +196,7 @@ fn console(
         needs_token: config.auth.mode != AuthMode::None,
         keystone,
         public_url: config.server.public_url().map(str::to_owned),
+        is_tls: config.server.tls().is_some(),
         hosts: config.server.hosts.split_whitespace().map(str::to_owned).collect(),
         body_timeout: config.server.request_timeout(),
         wrong_token_wait: WRONG_SIGN_IN_WAIT,

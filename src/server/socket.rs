@@ -63,6 +63,7 @@ impl SocketServer {
             entrance: Entrance::Socket,
             most: CONNECTIONS,
             per_address: CONNECTIONS,
+            is_tls: false,
         };
         let gate = Gate::new(settings, HeldBytes::clone(&application.held_bytes));
         let accepting = spawn(accept(listener, Arc::clone(&gate), application.clone()));
@@ -102,7 +103,7 @@ async fn accept(listener: net::UnixListener, gate: Arc<Gate>, application: Appli
         let Some(answers) = answers.clone() else { continue };
         let (gate, times) = (Arc::clone(&gate), application.times);
         spawn(async move {
-            if let Some(place) = gate.wait_to_enter(None, None).await {
+            if let Some(place) = gate.wait_to_enter(None, None).await.map(Rc::new) {
                 // What goes wrong with one connection is its end.
                 drop(answers.call((ClientStream::new(stream, place, times), None)).await);
             }

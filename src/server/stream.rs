@@ -5,6 +5,7 @@ use std::future::Future as _;
 use std::io::{self, ErrorKind};
 use std::mem::{self, MaybeUninit};
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
@@ -20,9 +21,9 @@ const TICK: Duration = Duration::from_secs(1);
 const AHEAD: usize = 192 << 10;
 /// Bytes that the buffers of all connections may have, also of those at the socket, beyond what is fair. The HTTP library
 /// takes twice as much for them at most.
-const ALL_HELD: usize = 3 << 20;
+pub(super) const ALL_HELD: usize = 3 << 20;
 /// Bytes that a connection's buffer may have in any case.
-const FAIR: usize = 8 << 10;
+pub(super) const FAIR: usize = 8 << 10;
 /// Bytes that are read before they are parsed. The HTTP library would fill a buffer of 128 KiB, also
 /// with what it throws away.
 const BURST: usize = 8 << 10;
@@ -39,7 +40,7 @@ pub(super) struct Times {
 #[derive(Debug)]
 pub(super) struct ClientStream<S> {
     io: S,
-    place: Place,
+    place: Rc<Place>,
     times: Times,
     tick: Pin<Box<Sleep>>,
     /// Bytes received since the last request began.
@@ -66,7 +67,7 @@ pub(super) struct ClientStream<S> {
 }
 
 impl<S> ClientStream<S> {
-    pub(super) fn new(io: S, place: Place, times: Times) -> Self {
+    pub(super) fn new(io: S, place: Rc<Place>, times: Times) -> Self {
         Self {
             io,
             place,
@@ -87,7 +88,7 @@ impl<S> ClientStream<S> {
         }
     }
 
-    pub(super) const fn place(&self) -> &Place {
+    pub(super) fn place(&self) -> &Place {
         &self.place
     }
 
@@ -249,8 +250,19 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for ClientStream<S> {
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        this.read_again(context);
-        Pin::new(&mut this.io).poll_flush(context)
+        let flushed = Pin::new(&mut this.io).poll_flush(context);
+        // With TLS, the end of an answer may be written and not sent.
+        if flushed.is_pending() {
+            this.check(context, false)?;
+            this.full_since.get_or_insert_with(Instant::now);
+        } else {
+            if this.full_since.take().is_some() {
+                this.place.progress();
+            }
+            this.read_again(context);
+        }
+        this.place.member.set_full(this.full_since.is_some());
+        flushed
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {

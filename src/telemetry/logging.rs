@@ -34,6 +34,8 @@ pub(super) fn builder(level: LevelFilter, format: LogFormat) -> Builder {
             .filter_level(level.min(LevelFilter::Warn))
             // What a client sent wrong is told to the client. Any client could fill the log with it.
             .filter_module("actix_http", LevelFilter::Off)
+            // Whoever connects could write lines. Where it matters, its errors are said by who gets them.
+            .filter_module("rustls", LevelFilter::Off)
             .filter_module("coffer", level),
     };
     builder

@@ -53,6 +53,11 @@ const NOT_RUN: &[(&str, &str, &str)] = &[
         "a new machine; tests/program/owners.rs",
     ),
     ("packaging/doc/copies.md", "coffer key new", "typed from paper; tests/program/encryption.rs"),
+    (
+        "packaging/doc/configuration.md",
+        "#!/bin/sh -e",
+        "needs certbot and systemd; tests/program/tls.rs reloads renewed files",
+    ),
     ("packaging/doc/engines/mariadb.md", "coffer restore", "a server; tests/program/mariadb"),
     ("packaging/doc/engines/postgresql.md", "coffer restore", "a server; tests/program/postgresql"),
     (

@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
@@ -53,6 +53,20 @@ impl Authority {
     /// `ca.crt` is the certificate of the authority.
     pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
+    }
+
+    /// A new key for 127.0.0.1 and `backup.example.org`, and its certificate, which holds from one moment (`20260101000000Z`) to
+    /// the other.
+    pub(crate) fn issue(&self, (certificate, key): (&Path, &Path), (from, to): (&str, &str)) {
+        self.write("names.ext", "subjectAltName=IP:127.0.0.1,DNS:backup.example.org");
+        self.write("issued", "");
+        self.write("ca.conf", "[ca]\ndefault_ca=all\n[all]\ndatabase=issued\nnew_certs_dir=.\ndefault_md=sha256\npolicy=any\nrand_serial=yes\n[any]\n");
+        let (certificate, key) = (certificate.display(), key.display());
+        self.openssl(&format!("{NEW_KEY} -keyout {key} -subj /CN=server -out new.csr"));
+        self.openssl(&format!(
+            "ca -batch -notext -config ca.conf -cert ca.crt -keyfile ca.key -extfile names.ext -in new.csr -out {certificate} \
+             -startdate {from} -enddate {to}"
+        ));
     }
 
     pub(crate) fn server(&self) -> Arc<ServerConfig> {

@@ -68,8 +68,13 @@ pub(crate) struct Client {
 impl Client {
     /// A client of the server at `base`, like `http://127.0.0.1:1234`, without a token.
     pub(crate) fn new(base: &str, project: &str) -> Self {
+        Self::over(Connection::new(base), base, project)
+    }
+
+    /// The same, over this connection to it.
+    pub(crate) fn over(connection: Connection, base: &str, project: &str) -> Self {
         let (base, project) = (base.to_owned(), project.to_owned());
-        Self { connection: Connection::new(&base), base, project, archives: None }
+        Self { connection, base, project, archives: None }
     }
 
     /// The same, which knows where the server keeps its archives.
@@ -96,7 +101,7 @@ impl Client {
     /// The URL of a path below the project. A path that begins with a slash is one of the server; a
     /// URL, as in a `next` link, stays as it is.
     pub(crate) fn url(&self, path: &str) -> String {
-        if path.starts_with("http://") {
+        if path.starts_with("http://") || path.starts_with("https://") {
             path.to_owned()
         } else if path.starts_with('/') {
             format!("{}{path}", self.base)

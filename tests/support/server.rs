@@ -5,6 +5,7 @@ use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 
+use coffer::client::Connection;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -13,6 +14,9 @@ use super::{Builder, Client, Log, PROJECT, UNPRIVILEGED, id_of, names_in, stderr
 
 /// The name of an admin's token, for what a test does in any project.
 const ADMIN: &str = "test-admin";
+
+/// The variable of the certificate that a server shows by TLS.
+const CERTIFICATE: &str = "COFFER__SERVER__TLS__CERTIFICATE";
 
 /// The program's copy in the folder of a server that runs as another user.
 const BINARY_COPY: &str = "coffer";
@@ -53,6 +57,8 @@ pub(crate) struct TestServer {
     log: Log,
     child: Option<Process>,
     base: String,
+    /// The certificate that it shows.
+    trusted: Option<PathBuf>,
     /// Whether it runs as [`UNPRIVILEGED`], from a copy of the program that this user can reach.
     other_user: bool,
 }
@@ -84,7 +90,9 @@ impl TestServer {
         }
         let (log, base) = (Log::default(), String::new());
         let child = None;
-        let mut server = Self { builder, folder, data_dir, config, log, child, base, other_user };
+        let trusted = builder.environment.get(CERTIFICATE).map(PathBuf::from);
+        let mut server =
+            Self { builder, folder, data_dir, config, log, child, base, trusted, other_user };
         server.spawn();
         server
     }
@@ -96,14 +104,14 @@ impl TestServer {
         let mut child = self.command(&["serve"]).stderr(Stdio::piped()).spawn().unwrap();
         self.log.follow(child.stderr.take().unwrap());
         self.child = Some(Process(child));
-        let Some(line) = self.log.wait_for("listening on http://", from) else {
+        let Some(line) = self.log.wait_for("listening on http", from) else {
             let ended = self.child.as_mut().map(|child| child.0.try_wait());
             panic!("the server did not start ({ended:?}):\n{}", self.log.text());
         };
-        let (_, address) = line.split_once("listening on http://").unwrap();
+        let (_, address) = line.split_once("listening on ").unwrap();
         let address =
             address.split_whitespace().next().unwrap().trim_end_matches(['/', ',', '.', '"', '}']);
-        self.base = format!("http://{address}");
+        address.clone_into(&mut self.base);
     }
 
     /// The program with this server's configuration and environment, for another command.
@@ -166,7 +174,7 @@ impl TestServer {
         }
     }
 
-    /// Like `http://127.0.0.1:1234`.
+    /// Like `http://127.0.0.1:1234`, or with `https` if it speaks TLS.
     pub(crate) fn base(&self) -> &str {
         &self.base
     }
@@ -195,7 +203,7 @@ impl TestServer {
     #[track_caller]
     pub(crate) fn client_of(&self, token: &str) -> Client {
         let token = self.builder.tokens.get(token).unwrap_or_else(|| panic!("no token {token}"));
-        let client = Client::new(&self.base, &token.project).with_token(&token.secret);
+        let client = self.client(&token.project).with_token(&token.secret);
         client.with_archives(self.data_dir().join("archives"))
     }
 
@@ -213,7 +221,19 @@ impl TestServer {
 
     /// A client without a token, in [`PROJECT`].
     pub(crate) fn anonymous(&self) -> Client {
-        Client::new(&self.base, PROJECT)
+        self.client(PROJECT)
+    }
+
+    /// A client that trusts the server's own certificate, if it has one.
+    #[track_caller]
+    fn client(&self, project: &str) -> Client {
+        let certificate = self.trusted.as_deref();
+        Client::over(Connection::at_port(&self.base, certificate).unwrap(), &self.base, project)
+    }
+
+    /// Clients trust the certificate in this file from now on.
+    pub(crate) fn trust(&mut self, certificate: &Path) {
+        self.trusted = Some(certificate.to_owned());
     }
 
     /// A client with an admin's token, in [`PROJECT`]; without a token if none is needed.

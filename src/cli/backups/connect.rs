@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use crate::cli::error::{CommandError, Result};
-use crate::client::{Client, ClientError, Connection};
+use crate::client::{Client, ClientError, Connection, is_somebody_else};
 use crate::config::{AuthMode, Config};
 use crate::disk;
 use crate::server;
@@ -48,20 +48,29 @@ pub(super) struct Reached {
 }
 
 /// The server that `COFFER_URL` names, or the one of the configuration. Sends no request.
-pub(super) fn reach(config: &Config) -> Reached {
-    let named = env::var(URL).ok();
-    let elsewhere = named.is_some();
-    let url = named.unwrap_or_else(|| format!("http://{}", reachable(config.server.listen)));
-    let socket = config.socket_file().filter(|_| !elsewhere);
-    let connection = Connection::to_socket_or(socket.as_deref(), &url);
-    Reached { connection, url, elsewhere }
+pub(super) fn reach(config: &Config) -> Result<Reached> {
+    if let Ok(url) = env::var(URL) {
+        return Ok(Reached { connection: Connection::new(&url), url, elsewhere: true });
+    }
+    let tls = config.server.tls();
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    let url = format!("{scheme}://{}", reachable(config.server.listen));
+    let socket = config.socket_file().and_then(|it| Connection::at_socket(&it));
+    let connection =
+        match socket {
+            Some(connection) => connection,
+            None => Connection::at_port(&url, tls.map(|it| it.certificate.as_path())).map_err(
+                |error| CommandError::Failed(format!("the server {url} cannot be asked: {error}")),
+            )?,
+        };
+    Ok(Reached { connection, url, elsewhere: false })
 }
 
 /// Asks the server whether it answers, and finds a token for it. A server that `COFFER_URL` names has to answer.
 pub(super) fn connect(config: &Config) -> Result<Connected> {
-    let Reached { connection, url, elsewhere } = reach(config);
+    let Reached { connection, url, elsewhere } = reach(config)?;
     match connection.send("GET", "/healthcheck", None) {
-        Err(cause) if elsewhere => {
+        Err(cause) if elsewhere || is_somebody_else(&cause) => {
             let request = format!("GET {url}/healthcheck");
             return Err(ClientError::NoAnswer { request, cause }.into());
         }

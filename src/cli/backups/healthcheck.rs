@@ -24,7 +24,7 @@ pub(in crate::cli) struct HealthcheckArgs {
 /// change that. Needs no token, and says nothing of the backups.
 pub(in crate::cli) fn run(args: &HealthcheckArgs) -> Result<()> {
     let config = args.with.load_silently()?;
-    let Reached { connection, url, .. } = reach(&config);
+    let Reached { connection, url, .. } = reach(&config)?;
     let mut answer = connection.send("GET", "/healthcheck", None).map_err(|cause| {
         let request = format!("GET {url}/healthcheck");
         CommandError::from(ClientError::NoAnswer { request, cause })

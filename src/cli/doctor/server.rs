@@ -76,14 +76,20 @@ fn answers_at_port(config: &Config) -> bool {
     if listen.port() == 0 {
         return false;
     }
-    let answer = Connection::new(&format!("http://{listen}")).send("GET", "/healthcheck", None);
-    answer.is_ok_and(|mut it| it.body_mut().read_json::<Health>().is_ok())
+    let tls = config.server.tls();
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    let certificate = tls.map(|it| it.certificate.as_path());
+    let Ok(port) = Connection::at_port(&format!("{scheme}://{listen}"), certificate) else {
+        return false;
+    };
+    port.send("GET", "/healthcheck", None)
+        .is_ok_and(|mut it| it.body_mut().read_json::<Health>().is_ok())
 }
 
 /// What the server says, over its socket, of why it begins nothing; `None` if it works, or says nothing.
 fn why_stopped(config: &Config) -> Option<String> {
     let socket = config.socket_file()?;
-    let connection = Connection::to_socket_or(Some(&socket), "http://localhost");
+    let connection = Connection::at_socket(&socket)?;
     let mut answer = connection.send("GET", "/healthcheck", None).ok()?;
     if answer.status() == 503 {
         return Some("it cannot use its catalog; its log says why, and what to do".to_owned());

@@ -42,6 +42,8 @@ pub(super) struct GateSettings {
     pub(super) most: usize,
     /// Of those, connections from one address.
     pub(super) per_address: usize,
+    /// Whether they are by TLS.
+    pub(super) is_tls: bool,
 }
 
 /// Lets connections in.
@@ -120,7 +122,8 @@ impl Gate {
             return None;
         };
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let connection = Connection::new(number, entrance, reserve, local);
+        let connection =
+            Connection::new(number, entrance, reserve, local).by_tls(self.settings.is_tls);
         let member = Arc::new(Member::new(connection, from, self.now_ms()));
         open.insert(number, Arc::clone(&member));
         drop(open);
@@ -249,7 +252,7 @@ mod tests {
 
     fn gate(most: usize, per_address: usize) -> Arc<Gate> {
         Gate::new(
-            GateSettings { entrance: Entrance::Port, most, per_address },
+            GateSettings { entrance: Entrance::Port, most, per_address, is_tls: false },
             HeldBytes::default(),
         )
     }

@@ -78,7 +78,8 @@ mod tests {
 
     /// A gate for one connection.
     fn small_gate() -> Arc<Gate> {
-        let settings = GateSettings { entrance: Entrance::Port, most: 1, per_address: 1 };
+        let entrance = Entrance::Port;
+        let settings = GateSettings { entrance, most: 1, per_address: 1, is_tls: false };
         Gate::new(settings, HeldBytes::default())
     }
 

@@ -52,6 +52,7 @@ impl Browser {
             needs_token,
             keystone,
             public_url: public_url.map(str::to_owned),
+            is_tls: false,
             hosts: vec!["coffer.test".to_owned()],
             body_timeout: Duration::from_secs(60),
             wrong_token_wait: Duration::ZERO,
