@@ -21,6 +21,8 @@ mod open;
 mod opened_file;
 mod place;
 mod projects;
+mod reader_connection;
+mod reading;
 mod runs;
 mod schedules;
 mod schema;
@@ -36,11 +38,11 @@ use std::fmt;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
 
 use crossbeam_channel::{Sender, bounded};
 use parking_lot::{Mutex, RwLock};
 use r2d2::Pool;
-use r2d2_sqlite::SqliteConnectionManager;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 use tokio::sync::oneshot::error::TryRecvError;
@@ -65,10 +67,16 @@ use disk_reserve::{DiskReserve, Room, SharedRoom};
 use integrity::IntegrityCheck;
 use opened_file::OpenedFile;
 use place::Place;
+use reader_connection::ReaderConnections;
+use reading::Readers;
 use writer::Write;
 
 /// Writes that may wait before `write` blocks.
 const WAITING_WRITES: usize = 1024;
+/// Threads that read at once without a wait, as the event loops and a job do, and connections that stay for them.
+const READ_AT_ONCE: usize = 4;
+/// How long others wait for them, before they open a connection of their own.
+const READ_WAIT: Duration = Duration::from_millis(20);
 
 /// The tables, inside one transaction.
 #[derive(Debug, Clone, Copy)]
@@ -123,7 +131,8 @@ impl Drop for Snapshot<'_> {
 pub struct Store {
     writes: RwLock<Option<Sender<Write>>>,
     writer: Mutex<Option<JoinHandle<()>>>,
-    readers: Pool<SqliteConnectionManager>,
+    reading: Readers,
+    readers: Pool<ReaderConnections>,
     integrity: IntegrityCheck,
     file: Arc<OpenedFile>,
     room: Arc<SharedRoom>,
@@ -153,7 +162,8 @@ impl Store {
         }
         let integrity = IntegrityCheck::start(&place)?;
         let file = Arc::new(OpenedFile::at(place.clone())?);
-        let readers = open::for_reading(&place, Arc::clone(&file))?;
+        let readers = open::for_reading(&place, Arc::clone(&file), READ_AT_ONCE)?;
+        let reading = Readers::new(READ_AT_ONCE, READ_WAIT);
         let (sender, receiver) = bounded(WAITING_WRITES);
         let (mut queue, mut thread) = (None, None);
         if let Some(db) = db {
@@ -165,7 +175,7 @@ impl Store {
             queue = Some(sender);
         }
         let writes = RwLock::new(queue);
-        Ok(Self { writes, writer: Mutex::new(thread), readers, integrity, file, room })
+        Ok(Self { writes, writer: Mutex::new(thread), reading, readers, integrity, file, room })
     }
 
     /// Reads the tables in one snapshot. Blocks.
@@ -174,6 +184,7 @@ impl Store {
         read: impl FnOnce(Records<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
         IntegrityCheck::refuse_damaged(self.integrity.damage())?;
+        let _reading = self.reading.enter();
         let db = self.readers.get().map_err(StoreError::from)?;
         let snapshot = Snapshot::begin(&db)?;
         read(Records(snapshot.0))

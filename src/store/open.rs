@@ -15,6 +15,7 @@ use scheduled_thread_pool::ScheduledThreadPool;
 
 use super::opened_file::OpenedFile;
 use super::place::{EVERYWHERE, Place, READ_ONLY, unreachable};
+use super::reader_connection::ReaderConnections;
 use super::{Result, StoreError, commits, schema};
 use crate::disk;
 
@@ -111,11 +112,12 @@ pub(super) fn for_checking(place: &Place) -> Result<Connection> {
     Ok(db)
 }
 
-/// Connections that SQLite itself keeps from writing.
+/// Connections that SQLite itself keeps from writing; a `few` of them stay open for a while.
 pub(super) fn for_reading(
     place: &Place,
     file: Arc<OpenedFile>,
-) -> Result<Pool<SqliteConnectionManager>> {
+    few: usize,
+) -> Result<Pool<ReaderConnections>> {
     let connect = SqliteConnectionManager::file(place.name());
     let connect = connect.with_flags(READ_ONLY).with_init(move |db| {
         // They are opened when they are needed, and another file may be in its place by then.
@@ -132,10 +134,12 @@ pub(super) fn for_reading(
     let pool = Pool::builder()
         .thread_pool(Arc::new(thread.build()))
         .max_size(READERS)
-        .min_idle(Some(1))
+        // To keep one that is free means for this library to open another one whenever the last is taken: a hundred reads
+        // one after the other open all, and so does every minute of a server at rest.
+        .min_idle(Some(0))
         .idle_timeout(Some(IDLE))
         .connection_timeout(PATIENCE)
         .test_on_check_out(false)
-        .build(connect)?;
+        .build(ReaderConnections::new(connect, few))?;
     Ok(pool)
 }

@@ -378,3 +378,44 @@ fn damage_of_a_large_catalog_is_found_while_it_is_used_and_then_everything_is_re
     assert!(matches!(refused, StoreError::Damaged { .. }), "{refused}");
     assert!(matches!(put(&large, "b").wait(), Err(StoreError::Damaged { .. })));
 }
+
+/// How many connections to it are open. Each opens the log, and closes it when it ends.
+fn connections_to(path: &Path) -> usize {
+    let log = path.canonicalize().unwrap().with_file_name("catalog.db-wal");
+    let descriptors = fs::read_dir("/proc/self/fd").unwrap();
+    let all = descriptors.filter_map(|it| fs::read_link(it.unwrap().path()).ok());
+    all.filter(|it| *it == log).count()
+}
+
+#[test]
+fn reads_one_after_the_other_share_a_connection() {
+    let (_folder, path) = folder();
+    let store = Store::open(&path).unwrap();
+    put(&store, "b").wait().unwrap();
+    let others = connections_to(&path);
+    for _read in 0..100 {
+        assert!(!is_there(&store, "a"));
+    }
+    assert_eq!(connections_to(&path), others + 1);
+}
+
+#[test]
+fn connections_of_a_crowd_end_with_it() {
+    fn read_at_once(store: &Store, times: usize, most: &dyn Fn()) {
+        if times == 0 {
+            return most();
+        }
+        let read = |_db: Records<'_>| {
+            read_at_once(store, times - 1, most);
+            Ok::<_, StoreError>(())
+        };
+        store.read(read).unwrap();
+    }
+
+    let (_folder, path) = folder();
+    let store = Store::open(&path).unwrap();
+    put(&store, "a").wait().unwrap();
+    let others = connections_to(&path);
+    read_at_once(&store, 8, &|| assert_eq!(connections_to(&path), others + 8));
+    assert_eq!(connections_to(&path), others + 4);
+}
