@@ -6,6 +6,8 @@ mod commands;
 mod documents;
 #[path = "conventions/places.rs"]
 mod places;
+#[path = "conventions/rules.rs"]
+mod rules;
 
 use std::path::{Path, PathBuf};
 

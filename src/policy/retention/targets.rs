@@ -93,7 +93,6 @@ pub fn decide_targets_without<S: BuildHasher>(
     let (mut forgotten, mut following) = (Vec::new(), Vec::new());
     let mut expiring = HashMap::<&str, Vec<BackupId>>::new();
     let suspended = !here.suspended.is_empty();
-    let newest = families.good.first().map(|it| it.root);
     for family in &families.all {
         let root = family.root.id;
         let keepers = keepers(family, is_touched(family), places, &own);
@@ -122,7 +121,7 @@ pub fn decide_targets_without<S: BuildHasher>(
         let may_go = !is_touched(family) || (is_kept && !suspended);
         for place in places.iter().filter(|place| holds(place, family)) {
             let goes = match place.rule {
-                PlaceRule::Follows if !is_touched(family) => leaves && newest != Some(root),
+                PlaceRule::Follows if !is_touched(family) => leaves,
                 PlaceRule::Own(_) | PlaceRule::Follows => goes_from(place, family, &own),
                 PlaceRule::Unknown => false,
             };
@@ -211,9 +210,7 @@ fn of_place<'a>(
             Point { state: if waits { PointState::Busy } else { it.state }, ..it.clone() }
         })
         .collect();
-    // A place consolidates nothing: that is done where the archives are made.
-    let keep = keep.clone().consolidating(false);
-    let decision = decide_without(missing, &keep, &History { points: &points, ..history.clone() });
+    let decision = decide_without(missing, keep, &History { points: &points, ..history.clone() });
     let members = |chain: &Chain| chain.members.clone();
     let going: HashSet<BackupId> = decision.going().flat_map(members).collect();
     let all = decision.chains.iter().flat_map(members);

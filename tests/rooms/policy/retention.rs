@@ -3,17 +3,11 @@
 use coffer::policy::Guard;
 use jiff::tz::TimeZone;
 
-use super::invariant;
 use super::world::World;
+use super::{invariant, seeds};
 
 /// Steps of a history.
 const STEPS: usize = 60;
-
-/// How many histories; many more with `COFFER_POLICY_HISTORIES`.
-fn histories() -> u64 {
-    let asked = std::env::var("COFFER_POLICY_HISTORIES").ok();
-    asked.map_or(500, |number| number.parse().expect("a number of histories"))
-}
 
 /// Runs one history; what it broke, and how many chains went and backups were consolidated.
 fn run(seed: u64, zone: &TimeZone, missing: Option<Guard>) -> Result<(usize, usize), String> {
@@ -46,11 +40,12 @@ fn run(seed: u64, zone: &TimeZone, missing: Option<Guard>) -> Result<(usize, usi
 fn in_random_histories_the_last_good_backup_never_goes() {
     let zone = TimeZone::get("Europe/Berlin").unwrap();
     let (mut gone, mut consolidated) = (0, 0);
-    for seed in 0..histories() {
+    let seeds = seeds(500);
+    let enough = usize::try_from(seeds.end - seeds.start).unwrap();
+    for seed in seeds {
         let (went, made) = run(seed, &zone, None).unwrap_or_else(|why| panic!("{why}"));
         (gone, consolidated) = (gone + went, consolidated + made);
     }
-    let enough = usize::try_from(histories()).unwrap();
     assert!(gone > enough, "only {gone} chains went: the histories show little");
     assert!(consolidated > enough / 50, "only {consolidated} were consolidated");
 }

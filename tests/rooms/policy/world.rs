@@ -115,11 +115,13 @@ impl World {
         let proven = |it: &Point| it.state == PointState::Proven;
         let newest = self.points.iter().rev().find(|it| proven(it)).map(|it| it.id);
         let other = self.any_point().map(|at| self.points[at].clone()).filter(proven);
-        let parent = match self.random.u32(..10) {
+        let parent = match self.random.u32(..40) {
             _ if std::mem::take(&mut self.moved) => None,
-            0..4 => None,
-            4..9 => newest,
-            _ => other.map(|it| it.id),
+            0..16 => None,
+            16..36 => newest,
+            36..39 => other.map(|it| it.id),
+            // An archive that was brought here without those that it is built on.
+            _ => Some(BackupId::from_uuid(Uuid::from_u128(u128::MAX - self.made))),
         };
         let behind = self.points.last().map(|it| it.created.plus(Duration::from_micros(1)));
         let failed = self.random.u32(..8) == 0;
