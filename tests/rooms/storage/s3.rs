@@ -134,7 +134,8 @@ fn what_is_read_over_a_network_that_breaks_is_right_or_an_error() {
     let bytes: Vec<u8> = (0..LENGTH).map(|at| at.to_le_bytes()[usize::from(at % 3 == 0)]).collect();
     let plan = UploadPlan::new(id, location.clone(), u64::from(LENGTH), Timestamp::EARLIEST);
     places::copy(&direct, &plan, &bytes).unwrap();
-    for seed in 1..=RUNS {
+    let runs = std::env::var("COFFER_NETWORK_RUNS").ok().and_then(|it| it.parse().ok());
+    for seed in 1..=runs.unwrap_or(RUNS) {
         proxy.break_by(seed * 104_729);
         let read = (0..200).find_map(|_again| {
             let copy = through.open(&location).ok().filter(|it| it.len() == u64::from(LENGTH))?;
