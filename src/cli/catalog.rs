@@ -8,6 +8,7 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use crate::config::Config;
+use crate::domain::shell_word;
 use crate::encryption::Signers;
 use crate::executor::{self, Context, Fetched, RebuildReport};
 use crate::server;
@@ -273,7 +274,7 @@ fn report_rebuilt(
     if !rebuilt.unusable.is_empty() {
         terminal::say(format_args!(
             "What can be had of them: coffer restore --archive {}/FILE --to PATH --salvage",
-            config.data_dir.join("archives").display()
+            shell_word(config.data_dir.join("archives"))
         ));
     }
 }

@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use crate::config::Config;
+use crate::domain::shell_word;
 use crate::engine;
 use crate::undo::{self, Found, Holds, Seen, UndoPoint};
 
@@ -87,8 +88,9 @@ fn bring_back(args: &UndoArgs) -> Result<()> {
         _ => ("what was restored, again", "What it was before the restore"),
     };
     terminal::say(format_args!(
-        "{shown} is {is}. {kept} is kept in {folder}: coffer restore forget {shown} removes it.",
+        "{shown} is {is}. {kept} is kept in {folder}: coffer restore forget {word} removes it.",
         shown = target.display(),
+        word = shell_word(&target),
         folder = point.folder().display(),
     ));
     Ok(())
@@ -237,6 +239,6 @@ pub(super) fn say_made(point: &UndoPoint, target: &Path) {
          coffer restore forget {shown}   # removes it",
         size = human(point.bytes()),
         folder = point.folder().display(),
-        shown = target.display(),
+        shown = shell_word(target),
     ));
 }

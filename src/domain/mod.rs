@@ -28,6 +28,7 @@ mod proof;
 mod quota;
 mod run;
 mod secret;
+mod shell_word;
 mod status;
 mod words;
 
@@ -63,6 +64,7 @@ pub use proof::{CheckLevel, Verify, VerifyLevel};
 pub use quota::{ProjectQuota, QuotaResource};
 pub use run::{BackupPhases, PastOutcome, PastRun, Run, RunEnd, RunKind, RunNumbers, RunResult};
 pub use secret::Secret;
+pub use shell_word::shell_word;
 pub use status::Status;
 pub(crate) use words::words;
 

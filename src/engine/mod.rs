@@ -21,7 +21,6 @@ mod redis;
 mod request;
 mod server_end;
 mod server_source;
-mod shell_quote;
 mod source_path;
 mod spool;
 mod sqlite;
@@ -41,7 +40,6 @@ pub use request::{
     DrillReport, DrillRequest, DumpFacts, DumpRequest, LoadRequest, Owners, Probe, Refresh,
     Staging, Target,
 };
-pub(crate) use shell_quote::shell_quoted;
 pub(crate) use tree::left_in as left_by_restores_in;
 
 pub static ENGINES: &[&dyn Engine] = &[

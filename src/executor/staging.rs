@@ -19,8 +19,8 @@ use rustix::fs::CWD;
 use rustix::process::geteuid;
 
 use crate::disk::{Handle, free_bytes, remove_link, remove_tree, replace_link};
-use crate::domain::{FailureCode, InstanceId, RunId};
-use crate::engine::{EngineError, shell_quoted};
+use crate::domain::{FailureCode, InstanceId, RunId, shell_word};
+use crate::engine::EngineError;
 use crate::storage::StorageError;
 use crate::undo::look_for_users;
 
@@ -270,8 +270,8 @@ fn occupied(path: &Path, why: &str) -> JobError {
     let text = format!(
         "{} {why}; it is not replaced. Move it away: mv -nT {} {}; or name another place in staging.to",
         path.display(),
-        shell_quoted(path),
-        shell_quoted(Path::new(&away)),
+        shell_word(path),
+        shell_word(&away),
     );
     EngineError::known(FailureCode::TargetOccupied, text).into()
 }

@@ -7,6 +7,8 @@ use std::path::Path;
 use rustix::fs::{Access, AtFlags, CWD, accessat, ioctl_getflags};
 use rustix::io::Errno;
 
+use crate::domain::shell_word;
+
 /// The inode flags `i` and `a`: nobody may change the file, or only add to it.
 const UNCHANGEABLE: u32 = 0x10 | 0x20;
 
@@ -37,7 +39,10 @@ fn of(path: &Path) -> String {
     let is_unchangeable = fs::File::open(path)
         .is_ok_and(|file| ioctl_getflags(file).is_ok_and(|it| it.bits() & UNCHANGEABLE > 0));
     if is_unchangeable {
-        return format!("lsattr shows that nobody may change it; as root: chattr -ia '{shown}'");
+        return format!(
+            "lsattr shows that nobody may change it; as root: chattr -ia {}",
+            shell_word(path)
+        );
     }
     let Ok(found) = path.metadata() else { return format!("run this {}", as_whom(path)) };
     let (bits, rights) = if found.is_dir() { (0o700, "u+rwx") } else { (0o600, "u+rw") };
@@ -46,7 +51,10 @@ fn of(path: &Path) -> String {
         return format!("run this {}", as_whom(path));
     }
     let whom = if found.uid() == rustix::process::geteuid().as_raw() { "" } else { "as root: " };
-    format!("the mode {mode:o} of {shown} keeps its owner out; {whom}chmod {rights} '{shown}'")
+    format!(
+        "the mode {mode:o} of {shown} keeps its owner out; {whom}chmod {rights} {}",
+        shell_word(path)
+    )
 }
 
 /// As whom to run what this user may not do with `path`: `as coffer (sudo -u coffer …) or as root`.

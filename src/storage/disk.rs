@@ -20,7 +20,7 @@ use parking_lot::RwLock;
 use uuid::Uuid;
 
 use crate::domain::num::saturating_usize;
-use crate::domain::{BackupId, Location, ReadAt, SentPart, Timestamp};
+use crate::domain::{BackupId, Location, ReadAt, SentPart, Timestamp, shell_word};
 
 use super::local::{LocalSettings, PendingFile};
 use super::{
@@ -205,7 +205,7 @@ impl Place for Disk {
         if let Some(mode) = mode.ok().filter(|mode| mode & 0o077 != 0) {
             found.push(Observation::Warning(
                 format!("{} is open to others (mode {mode:o})", path.display()),
-                format!("archives hold whole databases: chmod 0700 {}", path.display()),
+                format!("archives hold whole databases: chmod 0700 {}", shell_word(path)),
             ));
         }
         Ok(found)

@@ -6,6 +6,7 @@ use serde_json::json;
 use crate::cli::args::WithConfig;
 use crate::cli::error::{CommandError, Result};
 use crate::cli::terminal;
+use crate::domain::shell_word;
 use crate::wire::{WantedKeep, WantedSchedule};
 
 use super::origin::Origin;
@@ -75,11 +76,11 @@ pub(super) fn set(args: &SetArgs) -> Result<()> {
         terminal::say_json(&json!({ "backup_schedule": set }));
         return Ok(());
     }
-    let name = &instance.name;
+    let (name, word) = (&instance.name, shell_word(&instance.name));
     terminal::say(if args.schedule.is_empty() {
-        format!("{name} is backed up only when somebody asks, until coffer schedule unset {name}.")
+        format!("{name} is backed up only when somebody asks, until coffer schedule unset {word}.")
     } else {
-        format!("{name} is backed up {}, until coffer schedule unset {name}.", args.schedule)
+        format!("{name} is backed up {}, until coffer schedule unset {word}.", args.schedule)
     });
     Ok(())
 }

@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use crate::cli::terminal::human;
 use crate::config::Config;
 use crate::disk::Mount;
-use crate::domain::{Clock as _, SystemClock, Timestamp};
+use crate::domain::{Clock as _, SystemClock, Timestamp, shell_word};
 use crate::engine;
 use crate::server::{self, user_name};
 use crate::storage::{Local, StorageError};
@@ -86,7 +86,7 @@ fn left_by_restores(config: &Config, findings: &mut Findings) {
         findings.warning(
             "restores",
             format!("{shown} is left of a restore that was killed"),
-            format!("make that restore again, which removes it, or: rm -rf '{shown}'"),
+            format!("make that restore again, which removes it, or: rm -rf {}", shell_word(left)),
         );
     }
 }
@@ -107,7 +107,10 @@ fn missing(config: &Config, findings: &mut Findings) {
         Err(error) => findings.problem(
             CHECK,
             format!("{shown} does not exist and cannot be made in {}: {error}", ancestor.display()),
-            format!("as root: install -d -m 0700 -o coffer {shown}; or choose another data_dir"),
+            format!(
+                "as root: install -d -m 0700 -o coffer {}; or choose another data_dir",
+                shell_word(&config.data_dir)
+            ),
         ),
     }
 }
@@ -152,14 +155,14 @@ fn ownership_and_mode(config: &Config, metadata: &Metadata, findings: &mut Findi
         findings.warning(
             CHECK,
             format!("{shown} belongs to {owner}, and this is {user}, who may read other sources than {owner}"),
-            format!("start the server first, or run this as its user: sudo -u '{owner}' coffer doctor"),
+            format!("start the server first, or run this as its user: sudo -u {} coffer doctor", shell_word(&owner)),
         );
     }
     if metadata.mode() & 0o077 != 0 {
         findings.warning(
             CHECK,
             format!("{shown} is open to others (mode {:o})", metadata.mode() & 0o7777),
-            format!("archives hold whole databases: chmod 0700 {shown}"),
+            format!("archives hold whole databases: chmod 0700 {}", shell_word(&config.data_dir)),
         );
     }
 }

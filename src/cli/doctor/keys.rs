@@ -3,6 +3,7 @@
 use std::os::unix::fs::MetadataExt as _;
 
 use crate::config::Config;
+use crate::domain::shell_word;
 use crate::encryption::Identities;
 use crate::server;
 use crate::storage::{Local, LocalSettings};
@@ -26,7 +27,7 @@ pub(super) fn keys(config: &Config, findings: &mut Findings) {
         let mode = file.metadata().map_or(0, |it| it.mode() & 0o7777);
         if mode & 0o077 != 0 {
             let found = format!("the secret key {shown} can be read by others (mode {mode:o})");
-            findings.problem(CHECK, found, format!("chmod 600 {shown}"));
+            findings.problem(CHECK, found, format!("chmod 600 {}", shell_word(file)));
         } else {
             findings.ok(CHECK, format!("the secret key {shown} can be used on this machine"));
         }

@@ -2,6 +2,7 @@
 
 use crate::cli::undo::{described, source_folders};
 use crate::config::Config;
+use crate::domain::shell_word;
 use crate::undo::{self, Holds};
 
 use super::finding::Findings;
@@ -15,7 +16,7 @@ pub(super) fn undo_points(config: &Config, findings: &mut Findings) {
         let Ok((found, unreadable)) = undo::look(&folder) else { continue };
         for point in found {
             let text = described(&point);
-            let path = point.target.display();
+            let path = shell_word(&point.target);
             if point.is_under_way || matches!(point.holds, Holds::Unfinished | Holds::Discarded) {
                 let advice = format!(
                     "if no restore of it runs now, coffer restore undo {path} ends it or takes it back"

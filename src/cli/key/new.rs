@@ -10,6 +10,7 @@ use serde_json::json;
 
 use crate::cli::error::{CommandError, Result};
 use crate::cli::terminal;
+use crate::domain::shell_word;
 use crate::encryption::{NewIdentity, protect};
 
 #[derive(Debug, Args)]
@@ -36,11 +37,11 @@ pub(super) fn run(args: &NewArgs) -> Result<()> {
         terminal::say_json(&json!({ "file": args.to, "recipient": public }));
         return Ok(());
     }
-    let file = args.to.display();
+    let (file, word) = (args.to.display(), shell_word(&args.to));
     terminal::say(format_args!(
         "The secret key is in {file}. Whoever has it can read the copies, and without it nobody can: keep it away from \
-         this machine, and in two places.\nPrint it: coffer key sheet {file}\n\nAdd this to the configuration and restart \
-         Coffer:\n\n[encryption]\nrecipients = [\"{public}\"]\n\nThen try it: coffer key test {file}"
+         this machine, and in two places.\nPrint it: coffer key sheet {word}\n\nAdd this to the configuration and restart \
+         Coffer:\n\n[encryption]\nrecipients = [\"{public}\"]\n\nThen try it: coffer key test {word}"
     ));
     Ok(())
 }

@@ -16,10 +16,10 @@ use rustix::io::Errno;
 use super::content::stat_after_tick;
 use super::options::{Options, toml_text};
 use crate::disk::open_quietly;
+use crate::domain::shell_word;
 use crate::domain::{EntryPath, FailureCode, LeftOut};
 use crate::engine::file_stat::{FileStat, stat_at, stat_open};
 use crate::engine::mounts::{answers, mounts_below, require_answer};
-use crate::engine::shell_quote::shell_quoted;
 use crate::engine::source_path::invalid;
 use crate::engine::tree::Folders;
 use crate::engine::{EngineError, Pulse, hidden_home, printable};
@@ -295,7 +295,7 @@ pub(super) fn failed(root: &Path, path: &EntryPath, error: Errno) -> EngineError
             "{} may not be read by the user Coffer runs as (uid {uid}): give it the right, with \
              `setfacl -R -m u:{uid}:rX {}`{exclude}",
             shown.display(),
-            shell_quoted(root)
+            shell_word(root)
         ),
     )
 }

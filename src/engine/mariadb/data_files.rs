@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::facts::Facts;
 use super::options::Options;
-use crate::domain::{FailureCode, Source};
+use crate::domain::{FailureCode, Source, shell_word};
 use crate::engine::directory::Directory;
 use crate::engine::{Engine as _, EngineError, Result, source_path};
 
@@ -53,6 +53,7 @@ fn unreadable(options: &Options, facts: &Facts, error: &io::Error) -> EngineErro
             .to_owned();
         (FailureCode::SourceMissing, advice)
     } else {
+        let folder = shell_word(&facts.datadir);
         let advice = format!(
             "mariadb-backup copies the files itself: give the user that runs Coffer (uid {uid}) the right \
              to read them, with `usermod -aG mysql USER` and `chmod -R g+rX {folder}`, or `setfacl -R -m \

@@ -6,7 +6,7 @@ use super::Brand;
 use super::database_file::DATABASES;
 use super::options::{Method, Options};
 use crate::domain::Source;
-use crate::engine::shell_quote::shell_quoted;
+use crate::domain::shell_word;
 
 /// For `RESTORE.txt`, after the commands that unpack the archive.
 pub(super) fn after_unpacking(brand: Brand, source: &Source) -> Vec<String> {
@@ -40,7 +40,7 @@ pub(super) fn after_unpacking(brand: Brand, source: &Source) -> Vec<String> {
 
 /// For what Coffer restored to `target`.
 pub(super) fn next_steps(target: &Path) -> Vec<String> {
-    let folder = shell_quoted(target);
+    let folder = shell_word(target);
     // The server's own schema is in every data directory.
     if target.join(DATABASES).exists() && !target.join("mysql").exists() {
         return vec![
@@ -51,7 +51,7 @@ pub(super) fn next_steps(target: &Path) -> Vec<String> {
         ];
     }
     let settings = if target.join("backup-my.cnf").exists() {
-        format!("--defaults-file={}", shell_quoted(&target.join("backup-my.cnf")))
+        format!("--defaults-file={}", shell_word(target.join("backup-my.cnf")))
     } else {
         "--no-defaults".to_owned()
     };
@@ -60,7 +60,7 @@ pub(super) fn next_steps(target: &Path) -> Vec<String> {
         format!("chown -R mysql:mysql {folder}"),
         format!(
             "mariadbd {settings} --user=mysql --datadir={folder} --socket={} --skip-networking",
-            shell_quoted(&target.join("try.sock"))
+            shell_word(target.join("try.sock"))
         ),
         "# To keep it, set datadir in /etc/mysql/mariadb.conf.d/50-server.cnf.".to_owned(),
     ]

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::cluster::{DATA_FOLDER, DUMPS};
 use super::options::{KIND, Method};
 use crate::domain::Source;
-use crate::engine::shell_quote::shell_quoted;
+use crate::domain::shell_word;
 
 /// The options of a server that is started to look at the data: whatever its settings say, it is on this data and
 /// reaches nothing of the original. `pg_ctl` gives them to a shell, in which `PGDATA` is the data directory.
@@ -81,7 +81,7 @@ pub(super) fn next_steps(target: &Path) -> Vec<String> {
         return vec![
             "# Dumps with zeros where bytes were lost, and so not loaded. What can be read of one as SQL:"
                 .to_owned(),
-            format!("# pg_restore -f NAME.sql {}/NAME.dump", shell_quoted(&target.join(DUMPS))),
+            format!("# pg_restore -f NAME.sql {}/NAME.dump", shell_word(target.join(DUMPS))),
         ];
     }
     let version = std::fs::read_to_string(data.join("PG_VERSION")).unwrap_or_default();
@@ -89,7 +89,7 @@ pub(super) fn next_steps(target: &Path) -> Vec<String> {
         "" => "15",
         version => version,
     };
-    let (data, all) = (shell_quoted(&data), shell_quoted(target));
+    let (data, all) = (shell_word(&data), shell_word(target));
     let mut steps = vec![
         "# As root, start a server on it. Its user must be able to enter every folder above it:"
             .to_owned(),

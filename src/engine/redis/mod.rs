@@ -23,12 +23,12 @@ use std::path::{Path, PathBuf};
 
 use self::options::KIND;
 use super::file_name::folder_name;
-use super::shell_quote::shell_quoted;
 use super::{
     DrillReport, DrillRequest, DumpFacts, DumpRequest, Engine, Intake, Load, LoadRequest, Probe,
     Result,
 };
 use crate::domain::Source;
+use crate::domain::shell_word;
 
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Redis;
@@ -73,7 +73,7 @@ impl Engine for Redis {
     }
 
     fn next_steps(&self, target: &Path) -> Vec<String> {
-        restore_text::steps(&shell_quoted(target))
+        restore_text::steps(&shell_word(target))
     }
 
     fn reads_server(&self) -> bool {

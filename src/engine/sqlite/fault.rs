@@ -8,7 +8,7 @@ use rusqlite::{ErrorCode, ffi};
 use rustix::fs::{Access, access};
 
 use crate::domain::FailureCode;
-use crate::engine::shell_quote::shell_quoted;
+use crate::domain::shell_word;
 use crate::engine::{EngineError, hidden_home};
 
 /// The failure that `error` is, when it occurred while reading the database at `path`.
@@ -70,7 +70,7 @@ fn denied(path: &Path, error: &rusqlite::Error) -> EngineError {
         Err(_unreadable) => format!(
             "{shown} may not be read by the user Coffer runs as (uid {uid}): give it the right, \
              with `setfacl -m u:{uid}:r {}` and x on the folders above",
-            shell_quoted(path)
+            shell_word(path)
         ),
         Ok(()) => companions_denied(path, error),
     };
@@ -96,7 +96,7 @@ fn companions_denied(path: &Path, error: &rusqlite::Error) -> String {
 /// creates them again, so the folder's permissions decide who may use the new files.
 pub(super) fn permission_advice(path: &Path) -> String {
     let uid = rustix::process::geteuid().as_raw();
-    let shown = shell_quoted(path);
+    let shown = shell_word(path);
     let folder = path.parent().unwrap_or(Path::new("/"));
     let owner = std::fs::metadata(path).map_or(0, |found| found.uid());
     format!(
@@ -106,7 +106,7 @@ pub(super) fn permission_advice(path: &Path) -> String {
          {folder}` and `setfacl -m u:{uid}:rw {shown}*`. Under systemd also \
          `ReadWritePaths={}`",
         folder.display(),
-        folder = shell_quoted(folder)
+        folder = shell_word(folder)
     )
 }
 
@@ -115,7 +115,7 @@ pub(super) fn unreachable(path: &Path) -> EngineError {
         return hidden;
     }
     let uid = rustix::process::geteuid().as_raw();
-    let folder = shell_quoted(path.parent().unwrap_or(Path::new("/")));
+    let folder = shell_word(path.parent().unwrap_or(Path::new("/")));
     EngineError::known(
         FailureCode::SourceDenied,
         format!(

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::domain::{InstanceCopies, PlaceTrouble, RemovedPlace, Timestamp};
+use crate::domain::{InstanceCopies, PlaceTrouble, RemovedPlace, Timestamp, shell_word};
 use crate::policy::{Problem, ProblemKind};
 
 use super::facts::HealthFacts;
@@ -103,7 +103,8 @@ pub(super) fn out_of_reach(facts: &HealthFacts, now: Timestamp) -> Option<Proble
         troubles.iter().filter(|it| !it.configured).map(|it| it.place.as_str()).collect();
     let advice = if troubles.is_empty() {
         format!(
-            "make a full backup: coffer backup {name} --wait; coffer list --instance {name} shows those that are missing"
+            "make a full backup: coffer backup {word} --wait; coffer list --instance {word} shows those that are missing",
+            word = shell_word(name)
         )
     } else if removed.is_empty() {
         "mount it, or mend what is said: coffer doctor tries each place out; if a place is lost for good: coffer catalog \
@@ -134,7 +135,7 @@ fn problem(facts: &HealthFacts, kind: ProblemKind, since: Timestamp, said: &[Str
         message: said.join("; "),
         advice: format!(
             "coffer doctor tries each place out, and coffer list --instance {} shows which copies there are",
-            facts.name
+            shell_word(&facts.name)
         ),
     }
 }

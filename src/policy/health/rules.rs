@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::domain::{
-    CompletedBackup, DrillRun, FailureCode, InstanceId, Timestamp, Verdict, Verify, words,
+    CompletedBackup, DrillRun, FailureCode, InstanceId, Timestamp, Verdict, Verify, shell_word,
+    words,
 };
 use crate::policy::{Problem, ProblemKind, Severity, Span, Timetable};
 
@@ -147,7 +148,10 @@ impl Rules<'_> {
             ProblemKind::Failed,
             it.since,
             format!("the newest backup of {name} failed, {since}: {}", it.failure.message),
-            format!("remove the cause, then make a backup: coffer backup {name} --wait"),
+            format!(
+                "remove the cause, then make a backup: coffer backup {} --wait",
+                shell_word(name)
+            ),
         ))
     }
 
@@ -173,7 +177,8 @@ impl Rules<'_> {
                 format!("a backup of {name} was due at {} UTC, and none was made", due.to_wire()),
                 format!(
                     "see whether the server runs and what it says (coffer status, its log), then make a backup: coffer \
-                     backup {name} --wait"
+                     backup {} --wait",
+                    shell_word(name)
                 ),
             ));
         }
@@ -187,7 +192,7 @@ impl Rules<'_> {
                     "the newest good backup of {name} is of {} UTC, which is longer ago than max_age ({most})",
                     good.to_wire()
                 ),
-                format!("make a backup: coffer backup {name} --wait"),
+                format!("make a backup: coffer backup {} --wait", shell_word(name)),
             )
         })
     }
@@ -207,7 +212,7 @@ impl Rules<'_> {
             ProblemKind::NoBackup,
             since,
             format!("there is no backup of {name} that can be restored"),
-            format!("make one: coffer backup {name} --wait"),
+            format!("make one: coffer backup {} --wait", shell_word(name)),
         ))
     }
 
@@ -227,7 +232,7 @@ impl Rules<'_> {
         let newest = bad.first()?;
         let since = bad.iter().map(|it| it.found).min().unwrap_or(newest.found);
         let name = &self.facts.name;
-        let (count, id) = (bad.len(), newest.id);
+        let (count, id, word) = (bad.len(), newest.id, shell_word(name));
         let what = if count == 1 {
             format!("backup {id} of {name} is")
         } else {
@@ -238,7 +243,7 @@ impl Rules<'_> {
             since,
             format!("{what} damaged or missing, and what is built on it: {}", newest.failure.message),
             format!(
-                "make a full backup now (coffer backup {name} --wait) and look at the disk; coffer verify {id} checks \
+                "make a full backup now (coffer backup {word} --wait) and look at the disk; coffer verify {id} checks \
                  that one again, coffer restore {id} --to PATH --salvage saves what is left of it, and coffer delete {id} \
                  ends this"
             ),
@@ -252,6 +257,7 @@ impl Rules<'_> {
             return None;
         }
         let name = &self.facts.name;
+        let word = shell_word(name);
         Some(self.problem(
             ProblemKind::Smaller,
             newest.created,
@@ -260,7 +266,7 @@ impl Rules<'_> {
                 newest.source_bytes
             ),
             format!(
-                "see whether data is missing in the source; if so, an older backup has it: coffer list --instance {name}"
+                "see whether data is missing in the source; if so, an older backup has it: coffer list --instance {word}"
             ),
         ))
     }
@@ -360,7 +366,7 @@ impl Rules<'_> {
             ProblemKind::ProofOld,
             since,
             format!("no backup of {name} was restored in a drill for too long; {last}"),
-            format!("make a drill: coffer drill latest:{name}"),
+            format!("make a drill: coffer drill latest:{}", shell_word(name)),
         ))
     }
 

@@ -12,6 +12,7 @@ use rustix::io::Errno;
 use rustix::process::geteuid;
 
 use super::folder::{Folder, failed};
+use crate::domain::shell_word;
 use crate::storage::{Result, StorageError};
 
 const FOLDERS: [&str; 6] = ["archives", "tmp", "trash", "restored", "instances", "uploads"];
@@ -69,11 +70,6 @@ fn untrusted(path: &Path, why: String, mend: String) -> StorageError {
     StorageError::Untrusted { what: path.display().to_string(), why, mend }
 }
 
-/// The path for a shell.
-fn quoted(path: &Path) -> String {
-    format!("'{}'", path.display().to_string().replace('\'', "'\\''"))
-}
-
 /// A name that nothing else is moved to.
 fn moved(path: &Path) -> PathBuf {
     let mut name = path.to_owned().into_os_string();
@@ -82,7 +78,7 @@ fn moved(path: &Path) -> PathBuf {
 }
 
 fn require_kind(metadata: &Metadata, is_folder: bool, path: &Path) -> Result<()> {
-    let shown = quoted(path);
+    let shown = shell_word(path);
     if metadata.is_symlink() {
         let target = std::fs::read_link(path).unwrap_or_default();
         let why = format!(
@@ -99,7 +95,7 @@ fn require_kind(metadata: &Metadata, is_folder: bool, path: &Path) -> Result<()>
         return Ok(());
     }
     let why = format!("is not a {}", if is_folder { "folder" } else { "regular file" });
-    Err(untrusted(path, why, format!("mv {shown} {}", quoted(&moved(path)))))
+    Err(untrusted(path, why, format!("mv {shown} {}", shell_word(moved(path)))))
 }
 
 /// Who runs this, and whose the data directory is.
@@ -143,7 +139,7 @@ impl User {
     /// Fails if others could replace what is there. Root may use anybody's data directory, but all of it has to be that
     /// user's.
     fn require_trusted(&self, metadata: &Metadata, path: &Path) -> Result<()> {
-        let (owner, shown) = (metadata.uid(), quoted(path));
+        let (owner, shown) = (metadata.uid(), shell_word(path));
         let right = if self.id == 0 { self.owner } else { self.id };
         if owner != right && owner != 0 {
             let why = format!("belongs to user {owner} and not to user {right}");

@@ -6,6 +6,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use crate::disk::open_regular;
+use crate::domain::shell_word;
 use crate::storage::{Result, StorageError};
 
 /// A longer file holds something else.
@@ -22,7 +23,7 @@ pub(in crate::storage) fn read(path: &Path, is_private: bool) -> Result<String> 
     if is_private && mode & 0o077 != 0 {
         return Err(StorageError::Untrusted {
             why: format!("can be read or written by other users (mode {:o})", mode & 0o7777),
-            mend: format!("chmod 0600 {shown}"),
+            mend: format!("chmod 0600 {}", shell_word(path)),
             what: shown,
         });
     }

@@ -182,6 +182,17 @@ fn without_a_schedule_only_a_limit_of_age_makes_a_missing_backup_a_problem() {
 }
 
 #[test]
+fn a_name_of_several_words_is_one_word_of_the_command_to_type() {
+    let mut facts = sound();
+    facts.name = "the shop's orders".to_owned();
+    facts.last_good = None;
+    let health = look_at(facts, now().plus(Duration::from_secs(40 * 86_400)));
+    let advice: Vec<&str> = health.problems.iter().map(|it| it.advice.as_str()).collect();
+    let command = r"coffer backup 'the shop'\''s orders' --wait";
+    assert!(advice.iter().any(|it| it.contains(command)), "{advice:?}");
+}
+
+#[test]
 fn damage_counts_also_where_the_configuration_names_the_instance_no_more() {
     let found = at("2026-11-20T00:00:00Z");
     let failure = Failure::new(FailureCode::ArchiveDamaged, "its bytes are wrong");
