@@ -10,7 +10,7 @@
 //!
 //! ```text
 //! main        the program                   → cli
-//! cli         commands                      → server client executor catalog undo users keystone engine archive storage config policy telemetry wire disk file_url encryption domain
+//! cli         commands                      → server client executor catalog undo users keystone engine archive storage config policy telemetry wire tls disk file_url encryption domain
 //! client      asks the API over HTTP        → wire tls domain
 //! server      one process, put together     → executor scheduler notify api console access catalog users keystone engine storage config policy wire tls bell disk encryption domain
 //! scheduler   begins what is due            → catalog policy bell domain

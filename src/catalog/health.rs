@@ -265,6 +265,10 @@ const fn advice_for(notice: Notice) -> &'static str {
             "mend the file, or take it out of encryption.identity_files if it is not needed on this machine; then restart the \
              server. coffer doctor says more"
         }
+        Notice::CertificateEnds => {
+            "renew it, and then systemctl reload coffer; if that happens by itself (certbot), look why it does not. coffer doctor says \
+             more"
+        }
         _ => "coffer doctor, run as the server's user, says more",
     }
 }
@@ -282,6 +286,7 @@ const fn kind_of(notice: Notice) -> Option<ProblemKind> {
         Notice::ClockJumped => Some(ProblemKind::ClockJumped),
         Notice::KeyUntried => Some(ProblemKind::KeyUntried),
         Notice::KeyUnusable => Some(ProblemKind::KeyUnusable),
+        Notice::CertificateEnds => Some(ProblemKind::CertificateEnds),
         Notice::CatalogRebuilt
         | Notice::CatalogOlder
         | Notice::KeystoneAway

@@ -39,6 +39,8 @@ pub enum Notice {
     KeyUntried,
     /// A secret key of the configuration cannot be used.
     KeyUnusable,
+    /// The certificate of the port has ended, or will soon.
+    CertificateEnds,
 }
 
 /// The notices of now.

@@ -172,6 +172,7 @@ impl ProblemKind {
             Self::FleetUnread => "a fleet cannot be read",
             Self::KeyUntried => "no secret key was ever tried",
             Self::KeyUnusable => "a secret key cannot be used",
+            Self::CertificateEnds => "the server's certificate ends",
             Self::OutOfReach => "backups lie only where they cannot be read",
             Self::RoomLow => "there is room for few more backups",
             Self::DiskFailing => "the disk reports errors",

@@ -68,6 +68,8 @@ words! {
         KeyUntried = "key_untried",
         /// A secret key of the configuration cannot be used, or reads nothing of what is encrypted.
         KeyUnusable = "key_unusable",
+        /// The certificate of the server's port has ended, or will soon.
+        CertificateEnds = "certificate_ends",
         /// Backups lie only in places that cannot be used.
         OutOfReach = "out_of_reach",
         /// The disk has room for few more backups.
@@ -107,6 +109,7 @@ impl ProblemKind {
             | Self::FleetUnread
             | Self::KeyUntried
             | Self::KeyUnusable
+            | Self::CertificateEnds
             | Self::RoomLow
             | Self::ClockJumped => Severity::Warning,
         }

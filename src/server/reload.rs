@@ -72,11 +72,11 @@ fn renewed(config: &Config, tls: Option<&Tls>, running: &Config) -> TlsConfig {
 
 /// Reads certificate and key again, for new connections. Wrong ones change nothing.
 fn renew_certificate(config: &Config, context: &Context, tls: Option<&Tls>) {
-    if let (Some(tls), Some(files)) = (tls, config.server.tls())
-        && let Err(error) = tls.reload(files, &*context.clock)
-    {
+    let (Some(tls), Some(files)) = (tls, config.server.tls()) else { return };
+    if let Err(error) = tls.reload(files, &*context.clock) {
         log::error!("the certificate is not taken over, the old one stays in use: {error}");
     }
+    tls.say_when_it_ends(&context.catalog, &*context.clock);
 }
 
 /// Looks at the places beside everything else: a mount that hangs does not hold up signals.

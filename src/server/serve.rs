@@ -169,6 +169,9 @@ async fn answer(
     let socket = socket.map_err(ServerError::Run)?;
     let (running, reloaded, channels) = (config.clone(), context.clone(), Arc::clone(channels));
     let scheme = if tls.is_some() { "https" } else { "http" };
+    if let Some(tls) = &tls {
+        tls.watch(&context.catalog, &context.clock);
+    }
     let reload = move || {
         systemd::while_reloading(|| reload(&running, &reloaded, &channels, tls.as_deref()));
     };

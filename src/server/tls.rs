@@ -9,15 +9,17 @@ use std::task::Poll;
 use std::time::Duration;
 
 use actix_web::rt::net::TcpStream;
+use actix_web::rt::spawn;
 use actix_web::rt::time::sleep;
 use parking_lot::RwLock;
 use rustls::ServerConfig;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
+use crate::catalog::{Catalog, Notice};
 use crate::config::{Config, TlsConfig};
 use crate::domain::Clock;
-use crate::tls::{Pair, TlsError};
+use crate::tls::{Certificate, Pair, TlsError};
 
 use super::gate::Place;
 use super::port_stream::Encrypted;
@@ -30,13 +32,25 @@ const UNSENT: usize = 8 << 10;
 const PLAIN_ANSWER: &str = "HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\nContent-Length: 84\r\n\
     Connection: close\r\n\r\n\
     {\"badRequest\": {\"code\": 400, \"message\": \"This port speaks TLS only: use https://.\"}}";
+/// How often it is looked whether the certificate ends.
+const LOOK: Duration = Duration::from_secs(3600);
 /// Bytes of a request without TLS that are thrown away, so that its client reads the answer.
 const PLAIN_REQUEST: usize = 64 << 10;
 
 /// What new connections begin with.
 #[derive(Debug)]
-pub(super) struct Tls {
-    accepting: RwLock<Arc<ServerConfig>>,
+pub(super) struct Tls(RwLock<Current>);
+
+#[derive(Debug)]
+struct Current {
+    accepting: Arc<ServerConfig>,
+    certificate: Certificate,
+}
+
+impl From<&Pair> for Current {
+    fn from(pair: &Pair) -> Self {
+        Self { accepting: pair.accepting(), certificate: pair.certificate().clone() }
+    }
 }
 
 impl Tls {
@@ -45,20 +59,40 @@ impl Tls {
     pub(super) fn of(config: &Config, clock: &dyn Clock) -> Result<Option<Arc<Self>>, TlsError> {
         let Some(files) = config.server.tls() else { return Ok(None) };
         let pair = read(files)?;
-        match pair.certificate().require_holds(clock.now()) {
-            Ok(()) => note(&pair, clock),
-            Err(error) => log::error!("clients will refuse to connect: {error}"),
+        if pair.certificate().require_holds(clock.now()).is_ok() {
+            note(&pair, clock);
         }
-        Ok(Some(Arc::new(Self { accepting: RwLock::new(pair.accepting()) })))
+        Ok(Some(Arc::new(Self(RwLock::new(Current::from(&pair))))))
     }
 
     /// Takes over the files of the configuration for new connections. What is wrong with them leaves the old ones in use.
     pub(super) fn reload(&self, files: &TlsConfig, clock: &dyn Clock) -> Result<(), TlsError> {
         let pair = read(files)?;
         pair.certificate().require_holds(clock.now())?;
-        *self.accepting.write() = pair.accepting();
+        *self.0.write() = Current::from(&pair);
         note(&pair, clock);
         Ok(())
+    }
+
+    /// Says in the log and in the health of the server that the certificate ends soon, or has ended. Once a day in the log: the
+    /// days that are left are a part of it.
+    pub(super) fn say_when_it_ends(&self, catalog: &Catalog, clock: &dyn Clock) {
+        let why = self.0.read().certificate.why_renew(clock.now());
+        if let Some(why) = why.as_ref().filter(|why| !catalog.notices().contains(why)) {
+            log::warn!("{why}");
+        }
+        catalog.set_notice(Notice::CertificateEnds, why);
+    }
+
+    /// Begins to say so, on this thread.
+    pub(super) fn watch(self: &Arc<Self>, catalog: &Arc<Catalog>, clock: &Arc<dyn Clock>) {
+        let (tls, catalog, clock) = (Arc::clone(self), Arc::clone(catalog), Arc::clone(clock));
+        drop(spawn(async move {
+            loop {
+                tls.say_when_it_ends(&catalog, &*clock);
+                sleep(LOOK).await;
+            }
+        }));
     }
 
     /// Begins TLS with a client, which may take so long.
@@ -68,7 +102,7 @@ impl Tls {
         place: &Rc<Place>,
         longest: Duration,
     ) -> io::Result<Box<TlsStream<Encrypted>>> {
-        let acceptor = TlsAcceptor::from(Arc::clone(&self.accepting.read()));
+        let acceptor = TlsAcceptor::from(Arc::clone(&self.0.read().accepting));
         let begun = async move {
             let mut first = [0];
             if io.peek(&mut first).await? == 0 {

@@ -11,6 +11,9 @@ use crate::domain::Timestamp;
 
 use super::{Result, TlsError, files};
 
+/// Fewer days that are left are worth a warning.
+const SOON_DAYS: u64 = 14;
+
 /// Beyond the last year that a certificate can name.
 const END_OF_TIME_S: u64 = 300_000_000_000;
 
@@ -66,6 +69,18 @@ impl Certificate {
             return Err(TlsError::NotYet { path: path(), at: self.not_before });
         }
         Ok(())
+    }
+
+    /// That it has ended, or will within two weeks. What renews it by itself does so before, a month or a third of its time.
+    pub fn why_renew(&self, now: Timestamp) -> Option<String> {
+        let (file, end) = (self.path.display(), self.not_after.to_wire());
+        if let Err(error) = self.require_holds(now) {
+            return Some(format!("clients refuse to connect: {error}"));
+        }
+        let days = self.days_left(now);
+        (days < SOON_DAYS).then(|| {
+            format!("the certificate {file} ends in {days} days, on {end} UTC; clients refuse to connect then")
+        })
     }
 
     /// Whole days until it ends; none once it has.

@@ -1,23 +1,31 @@
 //! A port that speaks TLS: what clients see, the commands of this machine, renewed certificates, and clients that never finish.
 
-use std::fmt::Debug;
+use std::fs::Permissions;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::Arc;
+use std::time::Duration;
 
+use coffer::domain::{Clock as _, SystemClock};
 use rustix::process::{Pid, Signal, kill_process};
 use rustls::crypto::ring::default_provider;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{
-    ClientConfig, ClientConnection, RootCertStore, StreamOwned, SupportedProtocolVersion,
+    ClientConfig, ClientConnection, DEFAULT_VERSIONS, RootCertStore, StreamOwned,
+    SupportedProtocolVersion,
 };
+use serde_json::{Value, json};
+use socket2::{Domain, Socket, Type};
 
 use crate::receivers::Authority;
-use crate::support::{Builder, PATIENCE, TestServer, stderr_of, wait_until, write_file};
+use crate::support::{
+    Builder, PATIENCE, PROJECT, TestServer, id_of, stderr_of, wait_until, write_file,
+};
 
 const HEALTH: &str = "GET /healthcheck HTTP/1.1\r\nHost: localhost\r\n\r\n";
 /// As long as these tests are run.
@@ -62,14 +70,10 @@ impl Files {
 
     /// A client that trusts the authority, as clients elsewhere do.
     fn connect(&self, server: &TestServer) -> Client {
-        self.connect_by(server, rustls::DEFAULT_VERSIONS)
+        self.by_tls(plain(server), DEFAULT_VERSIONS)
     }
 
-    fn connect_by(
-        &self,
-        server: &TestServer,
-        versions: &[&'static SupportedProtocolVersion],
-    ) -> Client {
+    fn by_tls(&self, stream: TcpStream, versions: &[&'static SupportedProtocolVersion]) -> Client {
         let mut roots = RootCertStore::empty();
         let authority = CertificateDer::from_pem_file(self.authority.file("ca.crt")).unwrap();
         roots.add(authority).unwrap();
@@ -81,7 +85,7 @@ impl Files {
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         let name = ServerName::try_from("backup.example.org").unwrap();
         let session = ClientConnection::new(Arc::new(config), name).unwrap();
-        StreamOwned::new(session, plain(server))
+        StreamOwned::new(session, stream)
     }
 }
 
@@ -124,7 +128,7 @@ fn clients_speak_tls_and_links_and_the_cookie_of_the_console_say_so() {
     let server = files.server().token("alice", "project-a", &["member"]).start();
     assert!(server.base().starts_with("https://"), "{}", server.base());
     for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
-        let mut client = files.connect_by(&server, &[version]);
+        let mut client = files.by_tls(plain(&server), &[version]);
         for _request in 0..2 {
             assert!(ask(&mut client, HEALTH).starts_with("HTTP/1.1 200"), "{version:?}");
         }
@@ -204,33 +208,109 @@ fn the_commands_of_this_machine_need_only_the_port_and_trust_only_its_certificat
     write_file(&files.certificate(), used);
 }
 
+/// Clients that do not get to a request: they send nothing, one byte, or the head of a record that never comes.
+fn crowd(server: &TestServer) -> Vec<TcpStream> {
+    let begin = |number: usize| [&[][..], &[0x16], &[0x16, 3, 1, 0x20, 0, 1]][number % 3];
+    let all = (0..40).map(|number| (number, plain(server)));
+    all.map(|(number, mut stream)| {
+        stream.write_all(begin(number)).unwrap_or_default();
+        stream
+    })
+    .collect()
+}
+
+/// A connection from an address of this machine.
+fn from(ip: [u8; 4], server: &TestServer) -> TcpStream {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.bind(&SocketAddr::from((ip, 0)).into()).unwrap();
+    socket.connect(&address(server).into()).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    socket.into()
+}
+
 #[test]
-fn clients_that_do_not_finish_end_and_keep_nobody_out() {
+fn clients_that_do_not_finish_keep_nobody_out() {
     let files = Files::new();
     let server = files
         .server()
         .setting("server.max_connections", "8")
         .setting("server.max_connections_per_address", "8")
-        .setting("server.request_timeout_s", "2")
+        .setting("server.request_timeout_s", "600")
         .start();
-    let crowd: Vec<_> = (0..40).map(|_one| plain(&server)).collect();
-    for (number, mut stream) in crowd.iter().enumerate() {
-        // Nothing, the first byte, or the head of a record that never comes.
-        let begin = [&[][..], &[0x16], &[0x16, 3, 1, 0x20, 0, 1]][number % 3];
-        stream.write_all(begin).unwrap_or_default();
-    }
+    let waves: Vec<_> = (0..24)
+        .map(|_wave| {
+            let crowd = crowd(&server);
+            wait_until("a client of the same address gets in", || {
+                let answer = server.admin().try_send("GET", "backups", None).ok()?;
+                (answer.status == 200).then_some(())
+            });
+            crowd
+        })
+        .collect();
     let path = server.data_dir().join("coffer.sock");
     let mut socket = UnixStream::connect(path).unwrap();
     assert!(ask(&mut socket, HEALTH).starts_with("HTTP/1.1 200"));
-    wait_until("a client of the same address gets in", || {
-        let answer = server.anonymous().try_send("GET", "/healthcheck", None).ok()?;
-        (answer.status == 200).then_some(())
-    });
-    for mut stream in crowd {
+    let mut other = files.by_tls(from([127, 0, 0, 2], &server), DEFAULT_VERSIONS);
+    assert!(ask(&mut other, HEALTH).starts_with("HTTP/1.1 200"));
+    drop(waves);
+}
+
+#[test]
+fn clients_that_do_not_finish_end_with_the_time_of_a_request() {
+    let files = Files::new();
+    let server = files.server().setting("server.request_timeout_s", "1").start();
+    for mut stream in crowd(&server) {
         let read = stream.read_to_end(&mut Vec::new());
         let closed = read.is_ok() || read.is_err_and(|it| it.kind() == ErrorKind::ConnectionReset);
         assert!(closed, "one that does not finish stays open");
     }
+}
+
+#[test]
+fn a_client_that_sends_too_much_before_it_is_understood_ends() {
+    let files = Files::new();
+    let server = files.server().setting("server.request_timeout_s", "600").start();
+    let mut stream = plain(&server);
+    // The head of a message of 64 KiB, in records of 16 KiB, of which three come.
+    let mut sent = stream.write_all(&[0x16, 3, 1, 0x3f, 0xf0, 1, 0, 0xff, 0xf0]);
+    for _piece in 0..3 {
+        sent = sent.and_then(|()| stream.write_all(&[0; 0x3fec]));
+        sent = sent.and_then(|()| stream.write_all(&[0x16, 3, 1, 0x3f, 0xec]));
+    }
+    let read = stream.read_to_end(&mut Vec::new());
+    let closed = read.is_ok() || read.is_err_and(|it| it.kind() == ErrorKind::ConnectionReset);
+    assert!(closed, "it stays open; {sent:?}");
+}
+
+#[test]
+fn a_download_that_nobody_reads_ends() {
+    let files = Files::new();
+    let tree = files.path("tree");
+    std::fs::create_dir(&tree).unwrap();
+    let mut noise = vec![0; 16 << 20];
+    getrandom::fill(&mut noise).unwrap();
+    write_file(&tree.join("noise"), noise);
+    let server = files
+        .server()
+        .instance_directory("tree", &tree)
+        .setting("server.send_timeout_s", "2")
+        .setting("limits.downloads", "1")
+        .start();
+    let admin = server.admin();
+    let archive = format!("backups/{}/archive", id_of(&admin.full("tree")));
+    let mut unread = files.connect(&server);
+    let (path, secret) = (format!("/v1.0/{PROJECT}/{archive}"), server.admin_secret());
+    let head = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nX-Auth-Token: {secret}\r\n\r\n");
+    // It has begun, and takes the only place.
+    assert!(ask(&mut unread, &head).starts_with("HTTP/1.1 200"));
+    let whole = wait_until("the download ends", || {
+        let answer = admin.get(&archive);
+        (answer.status != 413).then(|| answer.with_status(200))
+    });
+    assert!(whole.bytes.len() > 16 << 20);
+    let mut rest = Vec::new();
+    let read = unread.read_to_end(&mut rest);
+    assert!(rest.len() < whole.bytes.len(), "all of it came: {read:?}");
 }
 
 /// Has the server read its files again, and waits until it says this.
@@ -288,7 +368,9 @@ fn a_key_that_others_may_read_is_refused_with_what_mends_it() {
     let status = Command::new("chmod").arg("644").arg(files.key()).status();
     assert!(status.unwrap().success());
     let serve = || {
-        let mut serve = Command::new(env!("CARGO_BIN_EXE_coffer"));
+        // One that is not refused would serve for ever.
+        let mut serve = Command::new("timeout");
+        serve.args(["60", env!("CARGO_BIN_EXE_coffer")]);
         serve.env("COFFER__DATA_DIR", files.path("data"));
         serve.env("COFFER__SERVER__LISTEN", "127.0.0.1:0");
         serve.args(["serve", "--config", "/dev/null"]);
@@ -309,4 +391,83 @@ fn a_key_that_others_may_read_is_refused_with_what_mends_it() {
     assert_eq!(output.status.code(), Some(2));
     let said = stderr_of(&output);
     assert!(said.contains("server.tls.private_key is empty"), "{said}");
+}
+
+/// What the doctor finds of TLS: the level and the text of each.
+fn findings(server: &TestServer, settings: &[(&str, &str)]) -> Vec<(String, String)> {
+    let mut doctor = server.command(&["doctor", "--json"]);
+    doctor.env("COFFER__SERVER__LISTEN", address(server).to_string());
+    let output = doctor.envs(settings.iter().copied()).output().unwrap();
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let all = report["findings"].as_array().unwrap().iter().filter(|it| it["check"] == "TLS");
+    all.map(|it| (it["level"].as_str().unwrap().to_owned(), it["found"].to_string())).collect()
+}
+
+/// A moment as OpenSSL writes it, so many days from now.
+fn in_days(days: u64) -> String {
+    let then = SystemClock.now().plus(Duration::from_secs(days * 24 * 3600 + 600));
+    format!("{}Z", then.to_wire().replace(['-', ':', 'T'], ""))
+}
+
+#[test]
+fn a_certificate_that_ends_soon_is_said_by_the_log_the_alerts_and_the_doctor() {
+    let files = Files::new();
+    let (begin, end) = ("20260101000000Z", in_days(5));
+    files.issue((begin, &end));
+    let server = files.server().allow_warning("ends in 5 days").start();
+    let said = server.log().wait_for("WARN", 0).unwrap();
+    assert!(
+        said.contains("ends in 5 days") && said.contains("clients refuse to connect then"),
+        "{said}"
+    );
+    let alert = || {
+        let alerts = server.admin().get("alerts?all_projects=true").with_status(200).json();
+        let all = alerts["alerts"].as_array().unwrap().clone();
+        all.iter().find(|it| it["kind"] == "certificate_ends").map(drop)
+    };
+    wait_until("the alert", alert);
+    let found = findings(&server, &[]);
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].0 == "warning" && found[0].1.contains("ends in 5 days"), "{found:?}");
+
+    files.issue((begin, &in_days(90)));
+    let found = findings(&server, &[]);
+    assert_eq!(found[0].0, "ok", "{found:?}");
+    assert!(found[1].1.contains("does not show the certificate"), "{found:?}");
+    reload(&server, "TLS: the certificate");
+    wait_until("what the server says of itself", || {
+        let health = server.anonymous().get("/healthcheck").json();
+        (health["notices"] == json!([])).then_some(())
+    });
+    assert_eq!(findings(&server, &[]).len(), 1);
+}
+
+#[test]
+fn the_doctor_says_what_is_wrong_with_certificate_and_key() {
+    let files = Files::new();
+    let server = files.server().start();
+    let found = findings(&server, &[]);
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].0 == "ok" && found[0].1.contains("belongs to its key"), "{found:?}");
+    let public = |url| findings(&server, &[("COFFER__SERVER__PUBLIC_URL", url)]);
+    assert_eq!(public("https://backup.example.org").len(), 1);
+    assert_eq!(public("https://127.0.0.1:8779/a").len(), 1);
+    let found = public("https://other.example.org");
+    assert_eq!(found[1].0, "warning", "{found:?}");
+    let expected = "is for backup.example.org, and not for other.example.org";
+    assert!(found[1].1.contains(expected), "{found:?}");
+
+    let kept = [files.certificate(), files.key()].map(|it| std::fs::read(it).unwrap());
+    files.issue(("20200101000000Z", "20210101000000Z"));
+    let found = findings(&server, &[]);
+    assert!(found[0].0 == "problem" && found[0].1.contains("ended on 2021-01-01"), "{found:?}");
+    write_file(&files.certificate(), &kept[0]);
+    let found = findings(&server, &[]);
+    assert!(found[0].0 == "problem" && found[0].1.contains("does not belong"), "{found:?}");
+    write_file(&files.key(), &kept[1]);
+    assert_eq!(findings(&server, &[])[0].0, "ok");
+    std::fs::set_permissions(files.key(), Permissions::from_mode(0o640)).unwrap();
+    chown(files.key(), Some(1), None).unwrap_or_default();
+    let found = findings(&server, &[]);
+    assert!(found[0].0 == "problem" && found[0].1.contains("(mode 0640)"), "{found:?}");
 }

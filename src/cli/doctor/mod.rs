@@ -13,6 +13,7 @@ mod keystone;
 mod places;
 mod server;
 mod service_view;
+mod tls;
 mod tools;
 mod undo;
 mod users;
@@ -83,6 +84,7 @@ fn check_all(config: &Config, verbose: bool, findings: &mut Findings) {
     catalog::catalog(config, server_runs, findings);
     users::users(config, findings);
     keystone::keystone(config, findings);
+    tls::tls(config, findings);
     instances::instances(config, free, verbose, findings);
     alerts::alerts(config, findings);
     undo::undo_points(config, findings);

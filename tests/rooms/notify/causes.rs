@@ -251,6 +251,7 @@ fn begin(house: &House, kind: ProblemKind) {
         | ProblemKind::ClockJumped
         | ProblemKind::KeyUntried
         | ProblemKind::KeyUnusable
+        | ProblemKind::CertificateEnds
         | ProblemKind::ServerStopped => begin_of_server(house, kind),
     }
 }
@@ -305,6 +306,7 @@ fn notice(kind: ProblemKind) -> Notice {
         ProblemKind::ClockJumped => Notice::ClockJumped,
         ProblemKind::KeyUntried => Notice::KeyUntried,
         ProblemKind::KeyUnusable => Notice::KeyUnusable,
+        ProblemKind::CertificateEnds => Notice::CertificateEnds,
         _ => Notice::ArchivesMissing,
     }
 }
@@ -342,6 +344,7 @@ fn end(house: &House, kind: ProblemKind) {
         | ProblemKind::ClockJumped
         | ProblemKind::KeyUntried
         | ProblemKind::KeyUnusable
+        | ProblemKind::CertificateEnds
         | ProblemKind::ServerStopped => {
             catalog.set_notice(notice(kind), None);
         }
