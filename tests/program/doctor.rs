@@ -6,9 +6,9 @@ use std::process::Command;
 
 use rusqlite::Connection;
 use rustix::fs::{CWD, FileType, Mode, mknodat};
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::support::{names_in, write_file};
+use crate::support::{TestServer, id_of, names_in, write_file};
 
 /// The findings for a data directory in `folder` and these instances.
 fn findings(folder: &Path, instances: &str) -> Vec<Value> {
@@ -176,4 +176,37 @@ fn a_database_whose_copy_has_no_room_is_a_problem_with_both_sizes() {
     file.write_all_at(&PAGES.to_be_bytes(), 28).unwrap();
     let found = findings(folder.path(), &shop("sqlite", &path));
     assert_problem(&found, "instance shop", "a copy of about 4194304 MiB");
+}
+
+#[test]
+fn an_event_that_was_altered_or_removed_past_coffer_is_a_problem_with_its_number() {
+    let folder = tempfile::tempdir().unwrap();
+    let shop = folder.path().join("shop.db");
+    Connection::open(&shop).unwrap().execute_batch("CREATE TABLE row(word)").unwrap();
+    let server = TestServer::builder().instance_sqlite("shop", &shop).start();
+    let client = server.admin();
+    for pinned in [false, true, true] {
+        let id = id_of(&client.full("shop")).to_owned();
+        if pinned {
+            client.put(&format!("backups/{id}/pin"), &json!({})).with_status(200);
+        }
+    }
+    let report = || {
+        let output = server.run(&["doctor", "--json"]);
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+        find(report["findings"].as_array().unwrap(), "event log").clone()
+    };
+    assert_eq!(report()["level"], "ok");
+    let db = Connection::open(server.data_dir().join("catalog.db")).unwrap();
+    db.execute_batch(
+        "DROP TRIGGER events_stay; DROP TRIGGER events_stay_as_they_are;
+         UPDATE events SET detail = 'nothing' WHERE seq = 2; DELETE FROM events WHERE seq = 4",
+    )
+    .unwrap();
+    let found = report();
+    assert_eq!(found["level"], "problem", "{found}");
+    for fault in ["event 2 was altered", "event 4 was removed"] {
+        assert!(found.to_string().contains(fault), "{fault}: {found}");
+    }
+    assert_eq!(server.run(&["doctor"]).status.code(), Some(1));
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use crate::support::{PROJECT, TestServer, id_of, stderr_of, wait_until, write_file};
+use crate::support::{PROJECT, TestServer, archive_of, id_of, stderr_of, wait_until, write_file};
 
 const DAY: i64 = 86_400_000_000;
 
@@ -125,6 +125,36 @@ fn what_is_not_kept_goes_after_a_backup_and_what_is_pinned_stays() {
         preview.contains("pinned") && preview.contains("0 backups would be deleted"),
         "{preview}"
     );
+}
+
+#[test]
+fn an_incremental_that_is_all_that_is_kept_of_its_chain_becomes_full_by_itself_and_the_root_goes() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = daily(folder.path(), "keep = { last = 2 }");
+    let database = Connection::open(folder.path().join("shop.db")).unwrap();
+    let random = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 500)
+         INSERT INTO row SELECT randomblob(4000) FROM n";
+    database.execute_batch(random).unwrap();
+    let root = server.admin().full("shop");
+    database.execute_batch("UPDATE row SET data = randomblob(4000)").unwrap();
+    let kept = server.admin().incremental("shop");
+    assert_eq!(kept["parent_id"], root["id"]);
+    let wanted = std::fs::read(server.restored(&kept)).unwrap();
+    database.execute_batch("DELETE FROM row WHERE rowid % 9 = 0").unwrap();
+    let last = server.admin().full("shop");
+    let made =
+        wait_until("the full one, and the chain to go", || match completed(&server).as_slice() {
+            [newest, made] if newest["id"] == last["id"] && made["id"] != kept["id"] => {
+                Some(made.clone())
+            }
+            _ => None,
+        });
+    assert_eq!((&made["kind"], &made["parent_id"]), (&"full".into(), &Value::Null), "{made:#}");
+    assert_eq!(made["created"], kept["created"], "it is of the same moment");
+    wait_until("both archives to be in the trash", || {
+        [&root, &kept].iter().all(|it| !archive_of(it).exists()).then_some(())
+    });
+    assert!(std::fs::read(server.restored(&made)).unwrap() == wanted);
 }
 
 #[test]

@@ -17,6 +17,7 @@ mod queue;
 mod races;
 mod recovery;
 mod runs;
+mod scrub;
 mod totals;
 mod verifications;
 
