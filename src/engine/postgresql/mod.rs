@@ -9,6 +9,7 @@ mod client;
 mod cluster;
 mod drill;
 mod dump_loader;
+mod extension_changes;
 mod extensions;
 mod faults;
 mod load;

@@ -6,8 +6,8 @@
 use serde::Deserialize;
 
 use super::client::Client;
-use super::extensions;
 use super::server_info::ServerInfo;
+use super::{extension_changes, extensions};
 use crate::domain::LeftOut;
 use crate::engine::Result;
 
@@ -107,7 +107,9 @@ impl Unseen {
     /// `client` is connected to `database`.
     pub(super) fn query(client: &Client, database: &str, info: &ServerInfo) -> Result<Self> {
         let mut left_out: Vec<LeftOut> = client.query(LEFT_OUT)?;
-        left_out.extend(client.query::<Vec<LeftOut>>(extensions::LEFT_OUT)?);
+        for query in [extensions::LEFT_OUT, extension_changes::LEFT_OUT] {
+            left_out.extend(client.query::<Vec<LeftOut>>(query)?);
+        }
         let mut unseen = Self { statements: String::new(), left_out };
         if !info.superuser {
             unseen.add_hidden(client, info)?;

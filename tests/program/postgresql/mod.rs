@@ -3,6 +3,7 @@
 
 mod bank;
 mod drills;
+mod extensions;
 mod failures;
 mod fixture;
 mod hostile;

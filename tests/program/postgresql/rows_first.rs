@@ -2,12 +2,11 @@
 //! of them from a restore.
 
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::PathBuf;
-use std::process::Command;
 
+use super::extensions::Extension;
 use super::fixture::{NAME, coffer_for, source};
-use super::postgres::{Postgres, bin};
-use crate::support::{TestServer, id_of, stderr_of, write_file};
+use super::postgres::Postgres;
+use crate::support::{TestServer, id_of, stderr_of};
 
 const LOGICAL: &str = "method = \"logical\"";
 
@@ -77,27 +76,6 @@ fn rows_that_do_not_satisfy_a_rule_any_more_are_restored_and_the_rule_holds_for_
         let mut psql = again.command("psql");
         psql.args(["-X", "-d", "shop", "-c", "INSERT INTO offer VALUES (3, '2020-01-01')"]);
         assert!(stderr_of(&psql.output().unwrap()).contains("in time"), "the rule holds");
-    }
-}
-
-/// The files of an extension, where every server here finds them; removed with this value.
-struct Extension(Vec<PathBuf>);
-
-impl Extension {
-    fn install(name: &str, script: &str) -> Self {
-        let folder = Command::new(bin().join("pg_config")).arg("--sharedir").output().unwrap();
-        let folder =
-            PathBuf::from(String::from_utf8(folder.stdout).unwrap().trim()).join("extension");
-        let [control, sql] = [".control", "--1.sql"].map(|end| folder.join(format!("{name}{end}")));
-        write_file(&control, "default_version = '1'\nrelocatable = false\nschema = seeded\n");
-        write_file(&sql, script);
-        Self(vec![control, sql])
-    }
-}
-
-impl Drop for Extension {
-    fn drop(&mut self) {
-        self.0.iter().for_each(|path| std::fs::remove_file(path).unwrap());
     }
 }
 
