@@ -106,7 +106,7 @@ mod status;
 mod support;
 #[path = "program/swift.rs"]
 mod swift;
-#[path = "program/tls.rs"]
+#[path = "program/tls/mod.rs"]
 mod tls;
 #[path = "program/trees/mod.rs"]
 mod trees;

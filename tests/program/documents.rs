@@ -56,7 +56,7 @@ const NOT_RUN: &[(&str, &str, &str)] = &[
     (
         "packaging/doc/configuration.md",
         "#!/bin/sh -e",
-        "needs certbot and systemd; tests/program/tls.rs reloads renewed files",
+        "needs certbot and systemd; tests/program/tls reloads renewed files",
     ),
     ("packaging/doc/engines/mariadb.md", "coffer restore", "a server; tests/program/mariadb"),
     ("packaging/doc/engines/postgresql.md", "coffer restore", "a server; tests/program/postgresql"),
