@@ -185,6 +185,25 @@ impl Postgres {
         self.child.take().unwrap().wait().unwrap();
     }
 
+    /// Moves it, made as by default, to a new cluster with `pg_upgrade`, and starts that.
+    #[track_caller]
+    pub(crate) fn upgrade(&mut self) {
+        self.stop();
+        let (folder, old) = (self.folder.path(), self.data.clone());
+        let data = folder.join("upgraded");
+        let mut initdb = as_server("initdb");
+        initdb.arg("-D").arg(&data).args(["-U", SUPERUSER, "-E", "UTF8", "--locale=C.UTF-8"]);
+        done(initdb.args(["--no-sync", "-A", "trust", "--data-checksums"]));
+        let mut upgrade = as_server("pg_upgrade");
+        upgrade.arg("-b").arg(bin()).arg("-B").arg(bin()).arg("-d").arg(&old).arg("-D").arg(&data);
+        done(upgrade.args(["-U", SUPERUSER, "--no-sync", "-s"]).arg(folder).current_dir(folder));
+        for name in ["postgresql.conf", "pg_hba.conf"] {
+            write(&data.join(name), &std::fs::read_to_string(self.settings.join(name)).unwrap());
+        }
+        (self.settings, self.data) = (data.clone(), data);
+        self.start();
+    }
+
     /// Its log.
     pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
@@ -380,8 +399,9 @@ fn done(command: &mut Command) {
 
 #[track_caller]
 fn text(output: Output) -> String {
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
+    let [errors, said] = [&output.stderr, &output.stdout].map(|it| String::from_utf8_lossy(it));
+    assert!(output.status.success(), "{errors}{said}");
+    said.into_owned()
 }
 
 pub(crate) fn pause() {

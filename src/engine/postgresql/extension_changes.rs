@@ -3,20 +3,34 @@
 //! `pg_dump` takes none of it: of what belongs to an extension it takes rights, and the rows that the extension asks for.
 //! Nothing in the server's catalogs says whose an index of an extension's table is. But the rows of all that one run of an
 //! extension's script made are of one transaction, as are those that say what belongs to the extension. What is of another
-//! transaction is named, unless a table that was added to an extension later was made in it. Two things are not seen: what was made in the transaction of CREATE EXTENSION itself, and what was
-//! altered of a function, type or server, or set for a table, whose rights were changed as well.
+//! transaction is named, unless a table that was added to an extension later was made in it.
+//!
+//! Not seen is what was made in the transaction of CREATE EXTENSION itself; what was altered of a function, type or server,
+//! or set for a table, whose rights were changed as well; and anything of an extension that `pg_upgrade` brought over: it
+//! makes an extension in one transaction and each of its parts in another (since PostgreSQL 17, up to a thousand of whatever
+//! there is in one), so nothing can be said of whose they are.
 
 /// A list of what is left out, for the database of the session. All is found by indexes from what belongs to an extension,
 /// of which the planner expects one row: it must not read whole catalogs once for each.
 pub(super) const LEFT_OUT: &str = "
-WITH member AS (
+WITH by_script AS (
+  SELECT e.oid FROM pg_extension e JOIN pg_depend own
+    ON own.classid = 'pg_extension'::regclass AND own.objid = e.oid AND own.refclassid = 'pg_namespace'::regclass
+  WHERE EXISTS (SELECT FROM pg_depend d WHERE d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid AND d.deptype = 'e'
+      AND d.xmin::text = own.xmin::text)
+    AND (current_setting('server_version_num')::int < 170000 OR NOT EXISTS (SELECT FROM (
+      SELECT 'pg_class'::regclass AS class, c.oid FROM pg_class c WHERE c.xmin::text = own.xmin::text AND relkind IN ('r', 'p', 'v', 'm', 'f')
+      UNION ALL SELECT 'pg_proc'::regclass, p.oid FROM pg_proc p WHERE p.xmin::text = own.xmin::text) beside
+      WHERE NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = beside.class AND d.objid = beside.oid AND d.deptype = 'e'
+        AND d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid)))
+), member AS (
   SELECT e.oid AS extension, extname, d.classid AS class, d.objid AS oid, d.xmin::text AS xid, CASE d.classid
       WHEN 'pg_class'::regclass THEN d.objid WHEN 'pg_type'::regclass THEN (SELECT nullif(typrelid, 0) FROM pg_type t WHERE t.oid = d.objid)
     END AS relation,
     -- A column of the system is never altered: its row is as old as the table.
     (SELECT xmin::text FROM pg_attribute WHERE d.classid = 'pg_class'::regclass AND attrelid = d.objid AND attnum = -1) AS made
   FROM pg_extension e JOIN pg_depend d ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid
-  WHERE d.deptype = 'e'
+  WHERE d.deptype = 'e' AND e.oid IN (SELECT oid FROM by_script)
 ), script AS (
   SELECT extension, xid FROM member UNION SELECT oid, xmin::text FROM pg_extension
   UNION SELECT objid, xmin::text FROM pg_depend WHERE classid = 'pg_extension'::regclass

@@ -4,9 +4,11 @@
 use std::path::PathBuf;
 use std::process::Command;
 
+use serde_json::Value;
+
 use super::fixture::{NAME, coffer_for, start_restored};
 use super::postgres::{Postgres, bin};
-use crate::support::write_file;
+use crate::support::{TestServer, write_file};
 
 /// The files of an extension, where every server here finds them; removed with this value.
 pub(super) struct Extension(Vec<PathBuf>);
@@ -136,6 +138,16 @@ const ALTERED: &[(&str, &[&str])] = &[
     ),
 ];
 
+/// Makes a backup. Returns it, and what of the database it leaves out.
+fn named(coffer: &TestServer) -> (Value, Vec<String>) {
+    let row = coffer.admin().full(NAME);
+    let list = row["left_out"].as_array().unwrap().iter();
+    let lines = list.filter_map(|it| it["what"].as_str()?.strip_suffix(" in database shop"));
+    let mut lines: Vec<String> = lines.map(str::to_owned).collect();
+    lines.sort();
+    (row, lines)
+}
+
 #[test]
 fn what_somebody_made_or_altered_of_an_extension_is_named_and_what_its_script_makes_is_not() {
     let _extension = Extension::install("coffer_test_altered", SCRIPT);
@@ -144,15 +156,11 @@ fn what_somebody_made_or_altered_of_an_extension_is_named_and_what_its_script_ma
     server.sql("shop", "CREATE SCHEMA seeded; CREATE EXTENSION coffer_test_altered");
     server.sql("shop", RIGHTS);
     let coffer = coffer_for(&server, "method = \"logical\"").start();
-    let named = || {
-        let row = coffer.admin().full(NAME);
-        let list = row["left_out"].as_array().unwrap().iter();
-        let lines = list.filter_map(|it| it["what"].as_str()?.strip_suffix(" in database shop"));
-        let mut lines: Vec<String> = lines.map(str::to_owned).collect();
-        lines.sort();
-        (row, lines)
-    };
-    assert_eq!(named().1, [""; 0], "the extension's script makes all that, and rights come back");
+    assert_eq!(
+        named(&coffer).1,
+        [""; 0],
+        "the extension's script makes all that, and rights come back"
+    );
     let mut expected = Vec::new();
     for (statement, what) in ALTERED {
         // Each in a transaction of its own.
@@ -160,7 +168,7 @@ fn what_somebody_made_or_altered_of_an_extension_is_named_and_what_its_script_ma
         expected.extend(what.iter().map(|it| (*it).to_owned()));
     }
     expected.sort();
-    let (row, lines) = named();
+    let (row, lines) = named(&coffer);
     assert_eq!(lines, expected);
     // And what is not named is there: rights, and all that the script makes.
     let restored = start_restored(&coffer, &row);
@@ -175,4 +183,16 @@ fn what_somebody_made_or_altered_of_an_extension_is_named_and_what_its_script_ma
         (server.sql("shop", indexes), restored.sql("shop", indexes)),
         ("2\n".to_owned(), "0\n".to_owned())
     );
+}
+
+/// It makes each part in a transaction of its own, also what the script made.
+#[test]
+fn of_an_extension_that_pg_upgrade_brought_over_nothing_is_said() {
+    let _extension = Extension::install("coffer_test_upgraded", SCRIPT);
+    let mut server = Postgres::new();
+    server.sql("postgres", "CREATE DATABASE shop");
+    server.sql("shop", "CREATE SCHEMA seeded; CREATE EXTENSION coffer_test_upgraded");
+    server.upgrade();
+    let coffer = coffer_for(&server, "method = \"logical\"").start();
+    assert_eq!(named(&coffer).1, [""; 0]);
 }
