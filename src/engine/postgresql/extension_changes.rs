@@ -3,37 +3,33 @@
 //! `pg_dump` takes none of it: of what belongs to an extension it takes rights, and the rows that the extension asks for.
 //! Nothing in the server's catalogs says whose an index of an extension's table is. But the rows of all that one run of an
 //! extension's script made are of one transaction, as are those that say what belongs to the extension. What is of another
-//! transaction is named, unless a table that was added to an extension later was made in it.
+//! transaction is named, unless it is as old as its table, which was added to the extension later.
 //!
-//! Not seen is what was made in the transaction of CREATE EXTENSION itself; what was altered of a function, type or server,
-//! or set for a table, whose rights were changed as well; and anything of an extension that `pg_upgrade` brought over: it
-//! makes an extension in one transaction and each of its parts in another (since PostgreSQL 17, up to a thousand of whatever
-//! there is in one), so nothing can be said of whose they are.
+//! Two things are not seen: what was made in the transaction of CREATE EXTENSION itself, and what was altered of a function,
+//! type or server, or set for a table, whose rights were changed as well. Where `pg_upgrade` made each part in a transaction of
+//! its own, one line for the extension says that there may be something.
 
 /// A list of what is left out, for the database of the session. All is found by indexes from what belongs to an extension,
 /// of which the planner expects one row: it must not read whole catalogs once for each.
 pub(super) const LEFT_OUT: &str = "
-WITH by_script AS (
-  SELECT e.oid FROM pg_extension e JOIN pg_depend own
-    ON own.classid = 'pg_extension'::regclass AND own.objid = e.oid AND own.refclassid = 'pg_namespace'::regclass
-  WHERE EXISTS (SELECT FROM pg_depend d WHERE d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid AND d.deptype = 'e'
-      AND d.xmin::text = own.xmin::text)
-    AND (current_setting('server_version_num')::int < 170000 OR NOT EXISTS (SELECT FROM (
-      SELECT 'pg_class'::regclass AS class, c.oid FROM pg_class c WHERE c.xmin::text = own.xmin::text AND relkind IN ('r', 'p', 'v', 'm', 'f')
-      UNION ALL SELECT 'pg_proc'::regclass, p.oid FROM pg_proc p WHERE p.xmin::text = own.xmin::text) beside
-      WHERE NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = beside.class AND d.objid = beside.oid AND d.deptype = 'e'
-        AND d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid)))
-), member AS (
+WITH member AS (
   SELECT e.oid AS extension, extname, d.classid AS class, d.objid AS oid, d.xmin::text AS xid, CASE d.classid
       WHEN 'pg_class'::regclass THEN d.objid WHEN 'pg_type'::regclass THEN (SELECT nullif(typrelid, 0) FROM pg_type t WHERE t.oid = d.objid)
     END AS relation,
     -- A column of the system is never altered: its row is as old as the table.
     (SELECT xmin::text FROM pg_attribute WHERE d.classid = 'pg_class'::regclass AND attrelid = d.objid AND attnum = -1) AS made
   FROM pg_extension e JOIN pg_depend d ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid
-  WHERE d.deptype = 'e' AND e.oid IN (SELECT oid FROM by_script)
-), script AS (
-  SELECT extension, xid FROM member UNION SELECT oid, xmin::text FROM pg_extension
+  WHERE d.deptype = 'e'
+), own AS (
+  SELECT oid AS extension, xmin::text AS xid FROM pg_extension
   UNION SELECT objid, xmin::text FROM pg_depend WHERE classid = 'pg_extension'::regclass
+), script AS (
+  SELECT extension, xid FROM member UNION SELECT extension, xid FROM own
+), upgraded AS (
+  -- Of a script, some part is of the transaction of the extension's own rows. pg_upgrade makes each part by itself, and since
+  -- version 17 up to a thousand of whatever there is in a transaction: then most parts are of others.
+  SELECT extension FROM member LEFT JOIN own USING (extension, xid) GROUP BY extension
+  HAVING count(own.xid) = 0 OR current_setting('server_version_num')::int >= 170000 AND 2 * count(own.xid) < count(*)
 ), part AS (
   SELECT extension, extname, made, part.* FROM member m CROSS JOIN LATERAL (
     SELECT 'pg_class'::regclass AS class, indexrelid AS oid, 0 AS sub, i.xmin::text AS xid FROM pg_index i
@@ -61,7 +57,7 @@ WITH by_script AS (
 ), found AS (
   SELECT extension, extname, made, xid, pg_describe_object(class, oid, sub) AS what FROM part
   UNION ALL
-  SELECT extension, extname, made, own.xid, own.what || pg_describe_object(class, oid, 0) FROM member m CROSS JOIN LATERAL (
+  SELECT extension, extname, made, itself.xid, itself.what || pg_describe_object(class, oid, 0) FROM member m CROSS JOIN LATERAL (
     SELECT 'what was altered of ' AS what, d.xid FROM (
       SELECT xmin::text AS xid FROM pg_ts_dict WHERE m.class = 'pg_ts_dict'::regclass AND pg_ts_dict.oid = m.oid
       UNION ALL SELECT xmin::text FROM pg_ts_config_map WHERE m.class = 'pg_ts_config'::regclass AND mapcfg = m.oid
@@ -91,14 +87,18 @@ WITH by_script AS (
     UNION ALL SELECT format('the user mapping of %s on ', usename), '' FROM pg_user_mappings
       WHERE m.class = 'pg_foreign_server'::regclass AND srvid = m.oid
     UNION ALL SELECT format('the label of %s on ', provider), l.xmin::text FROM pg_seclabel l
-      WHERE l.objoid = m.oid AND l.classoid = m.class AND l.objsubid = 0) own
+      WHERE l.objoid = m.oid AND l.classoid = m.class AND l.objsubid = 0) itself
   UNION ALL
   SELECT extension, extname, made, c.xmin::text, 'the comment on ' || pg_describe_object(c.classoid, c.objoid, c.objsubid)
   FROM (SELECT extension, extname, made, class, oid FROM part WHERE sub = 0 UNION ALL SELECT extension, extname, made, class, oid FROM member) p
   CROSS JOIN LATERAL (SELECT d.xmin, d.* FROM pg_description d WHERE d.objoid = p.oid AND d.classoid = p.class) c
 )
-SELECT coalesce(json_agg(json_build_object('what', what, 'why',
-    format('it was not made with the parts of extension %s, of which pg_dump takes rights and chosen rows only: a restore has it '
-      || 'only if the extension''s script makes it', extname)) ORDER BY extname, what), '[]')
-FROM (SELECT DISTINCT extname, what FROM found WHERE xid IS DISTINCT FROM made
+SELECT coalesce(json_agg(json_build_object('what', what, 'why', why) ORDER BY extname, what), '[]') FROM (
+  SELECT DISTINCT extname, CASE WHEN u.extension IS NULL THEN what
+      ELSE format('changes to the parts of extension %s, if there are any', extname) END AS what,
+    format(CASE WHEN u.extension IS NULL THEN 'it was not made with the parts of extension %s, of which pg_dump takes rights and '
+        || 'chosen rows only: a restore has it only if the extension''s script makes it'
+      ELSE 'since pg_upgrade nothing tells them from what the script of extension %s makes, and pg_dump takes of that only '
+        || 'rights and chosen rows' END, extname) AS why
+  FROM found LEFT JOIN upgraded u USING (extension) WHERE xid IS DISTINCT FROM made
   AND NOT EXISTS (SELECT FROM script s WHERE s.extension = found.extension AND s.xid = found.xid)) missing";
