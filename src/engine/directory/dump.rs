@@ -269,7 +269,7 @@ impl Dump<'_> {
             self.pulse.beat();
             let (found, changes_show) = stat_after_tick(file.as_fd()).map_err(PourError::Read)?;
             let extents = extents(file.as_fd(), &found);
-            let kind = EntryKind::File { size: found.size, extents: extents.clone() };
+            let kind = EntryKind::File { size: found.size, extents };
             let mut made = found.entry(path.clone(), kind);
             made.xattrs = xattrs(file.as_fd()).map_err(PourError::Read)?;
             made.stamp = found.stamp(self.began_ns).filter(|_| has_stamp);
@@ -280,6 +280,7 @@ impl Dump<'_> {
                 }
                 return Ok(found);
             }
+            let EntryKind::File { extents, .. } = &made.kind else { return Ok(found) };
             let extents = extents.as_deref();
             let compare = self.write_back.is_in_memory(found.device);
             let reading = ReadAttempt { file, found, changes_show, extents, compare, is_last };

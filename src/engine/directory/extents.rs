@@ -8,8 +8,8 @@ use rustix::io::Errno;
 use crate::domain::Extent;
 use crate::engine::file_stat::FileStat;
 
-/// The most extents that an archive keeps of a file.
-const MAX_EXTENTS: usize = 2_000_000;
+/// The most extents that an archive keeps of a file: a few lists of them are in memory at once, with 4 MiB each.
+const MAX_EXTENTS: usize = 1 << 18;
 
 /// The shortest hole that is kept: no filesystem has smaller blocks, and an archive bounds the ranges of a segment.
 const LEAST_HOLE: u64 = 512;
@@ -33,10 +33,7 @@ pub(super) fn extents(file: BorrowedFd<'_>, found: &FileStat) -> Option<Vec<Exte
         match length {
             None if offset >= found.size => break,
             None => return None,
-            Some(length) => extents.push(Extent { offset, length }),
-        }
-        if extents.len() >= 2 * MAX_EXTENTS {
-            merge_shortest_holes(&mut extents, MAX_EXTENTS);
+            Some(length) => add(&mut extents, Extent { offset, length }),
         }
         at = end;
     }
@@ -44,6 +41,14 @@ pub(super) fn extents(file: BorrowedFd<'_>, found: &FileStat) -> Option<Vec<Exte
     merge_holes(&mut extents, LEAST_HOLE);
     let complete = [Extent { offset: 0, length: found.size }];
     (extents != complete).then_some(extents)
+}
+
+/// Adds an extent behind the others. There are never more than twice as many as are kept.
+fn add(extents: &mut Vec<Extent>, next: Extent) {
+    extents.push(next);
+    if extents.len() >= 2 * MAX_EXTENTS {
+        merge_shortest_holes(extents, MAX_EXTENTS);
+    }
 }
 
 /// Keeps at most `most` extents, by taking the shortest holes between them for data. Such holes are read as zeros.
@@ -103,5 +108,17 @@ mod tests {
         assert_eq!(extents[1..], made(&[1 << 20, 2 << 20]));
         merge_shortest_holes(&mut extents, 1);
         assert_eq!(extents, [Extent { offset: 0, length: (2 << 20) + 4096 }]);
+    }
+
+    #[test]
+    fn the_list_of_a_file_with_millions_of_holes_takes_few_mib() {
+        let mut extents = Vec::new();
+        for number in 0..5_000_000 {
+            add(&mut extents, Extent { offset: number * 65_536, length: 4096 });
+        }
+        let bytes = extents.capacity() * size_of::<Extent>();
+        assert!(bytes <= 8 << 20, "{bytes} bytes");
+        let last = extents.last().unwrap();
+        assert_eq!(last.offset + last.length, 4_999_999 * 65_536 + 4096);
     }
 }
