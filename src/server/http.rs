@@ -28,7 +28,7 @@ use crate::api::{self, Connection, Entrance, State};
 use crate::config::ServerConfig;
 use crate::console::{self, Console};
 
-use super::gate::{Gate, GateSettings, HeldBytes};
+use super::gate::{Client, Gate, GateSettings, HeldBytes};
 use super::port_stream::PortStream;
 use super::stream::{ClientStream, Times};
 use super::tls::Tls;
@@ -93,7 +93,7 @@ async fn accept_tcp(
 ) -> Accepted<PortStream> {
     let (peer, local) = (io.peer_addr()?, io.local_addr()?);
     // Without a place it is closed.
-    let place = gate.wait_to_enter(Some(peer), Some(local)).await;
+    let place = gate.wait_to_enter(Some(Client::at(peer.ip())), Some(local)).await;
     let place = place.ok_or_else(|| DispatchError::Io(io::ErrorKind::ConnectionRefused.into()))?;
     let place = Rc::new(place);
     // The end of an answer is not held back until the client has acknowledged the rest.

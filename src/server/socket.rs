@@ -17,7 +17,7 @@ use crate::api::Entrance;
 use crate::config::Config;
 use crate::disk::SocketFile;
 
-use super::gate::{Gate, GateSettings, HeldBytes};
+use super::gate::{Client, Gate, GateSettings, HeldBytes};
 use super::http::{Application, REQUEST_GRACE_S};
 use super::stream::ClientStream;
 
@@ -103,7 +103,9 @@ async fn accept(listener: net::UnixListener, gate: Arc<Gate>, application: Appli
         let Some(answers) = answers.clone() else { continue };
         let (gate, times) = (Arc::clone(&gate), application.times);
         spawn(async move {
-            if let Some(place) = gate.wait_to_enter(None, None).await.map(Rc::new) {
+            let pid = stream.peer_cred().ok().and_then(|it| it.pid());
+            let place = gate.wait_to_enter(pid.map(Client::Process), None).await;
+            if let Some(place) = place.map(Rc::new) {
                 // What goes wrong with one connection is its end.
                 drop(answers.call((ClientStream::new(stream, place, times), None)).await);
             }

@@ -256,6 +256,34 @@ fn the_socket_answers_while_the_port_is_full_and_is_gone_after_the_end() {
     assert!(!path.exists());
 }
 
+/// Each process at the socket is a client of its own: one that takes all places with requests of which it sends no end
+/// keeps no command out.
+#[test]
+fn a_process_that_takes_all_of_the_socket_does_not_keep_others_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = server(&folder).token("bob", "project-a", &["member"]).start();
+    let begun = format!(
+        "POST /v1.0/project-a/backups HTTP/1.1\r\nHost: localhost\r\nX-Auth-Token: {}\r\n\
+         Content-Type: application/json\r\nContent-Length: 10\r\n\r\n{{",
+        server.secret("alice")
+    );
+    let path = server.data_dir().join("coffer.sock");
+    let _crowd: Vec<_> = (0..64)
+        .map(|_one| {
+            let mut stream = UnixStream::connect(&path).unwrap();
+            send(&mut stream, &begun);
+            stream
+        })
+        .collect();
+    let listed = server
+        .command(&["list", "--json"])
+        .env("COFFER_TOKEN", server.secret("bob"))
+        .env("COFFER_PROJECT", "project-a")
+        .output()
+        .unwrap();
+    assert!(listed.status.success(), "{listed:?}");
+}
+
 #[test]
 fn a_server_that_was_killed_leaves_a_socket_that_the_next_one_replaces() {
     let folder = tempfile::tempdir().unwrap();

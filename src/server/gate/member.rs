@@ -1,6 +1,5 @@
 //! An open connection, and its place.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::Waker;
@@ -8,7 +7,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use super::{Gate, millis};
+use super::{Client, Gate, millis};
 use crate::api::{Connection, Entrance};
 
 /// How long a connection may be idle before it may have to make room: a new one needs a moment for its request.
@@ -21,7 +20,7 @@ const SLOW: Duration = Duration::from_millis(300);
 #[derive(Debug)]
 pub(in crate::server) struct Member {
     pub(in crate::server) connection: Arc<Connection>,
-    pub(super) from: Option<IpAddr>,
+    pub(super) from: Option<Client>,
     /// When a byte was last received or sent, in milliseconds since the gate was made.
     pub(super) progress_ms: AtomicU64,
     /// Whether the client does not take what is sent.
@@ -38,7 +37,7 @@ pub(in crate::server) struct Place {
 }
 
 impl Member {
-    pub(super) fn new(connection: Connection, from: Option<IpAddr>, now_ms: u64) -> Self {
+    pub(super) fn new(connection: Connection, from: Option<Client>, now_ms: u64) -> Self {
         Self {
             connection: Arc::new(connection),
             from,

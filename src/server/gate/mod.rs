@@ -8,7 +8,7 @@
 //! more are let into a reserve, for the health check, or to wait there for a place.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -16,10 +16,12 @@ use std::time::{Duration, Instant};
 use actix_web::rt::time::sleep;
 use parking_lot::Mutex;
 
+pub(super) use self::client::Client;
 pub(super) use self::member::{Member, Place};
 use self::queue::Queue;
 use crate::api::{Connection, Entrance, Reserve};
 
+mod client;
 mod member;
 mod queue;
 mod reserve;
@@ -85,13 +87,13 @@ impl Gate {
     /// not if too many of its address came after it.
     pub(super) async fn wait_to_enter(
         self: &Arc<Self>,
-        from: Option<SocketAddr>,
+        from: Option<Client>,
         local: Option<SocketAddr>,
     ) -> Option<Place> {
         if let Some(place) = self.enter(from, local, false) {
             return Some(place);
         }
-        let waiter = self.queue.join(from.map(|it| network(it.ip())));
+        let waiter = self.queue.join(from);
         for again in 0..WAITS {
             sleep(WAIT).await;
             if waiter.must_leave() {
@@ -107,11 +109,10 @@ impl Gate {
     /// Lets a connection in, if there is room or room can be made, or else into the reserve if it `may_reserve`.
     fn enter(
         self: &Arc<Self>,
-        from: Option<SocketAddr>,
+        from: Option<Client>,
         local: Option<SocketAddr>,
         may_reserve: bool,
     ) -> Option<Place> {
-        let from = from.map(|it| network(it.ip()));
         let mut open = self.open.lock();
         let entrance = self.settings.entrance;
         let reserve: Option<Arc<dyn Reserve>> = if self.makes_room(&open, from) {
@@ -131,10 +132,10 @@ impl Gate {
     }
 
     /// Whether there is room for a connection from this address, or was made.
-    fn makes_room(&self, open: &HashMap<u64, Arc<Member>>, from: Option<IpAddr>) -> bool {
+    fn makes_room(&self, open: &HashMap<u64, Arc<Member>>, from: Option<Client>) -> bool {
         let GateSettings { most, per_address, .. } = self.settings;
         let counted = || present(open).filter(|it| !it.is_in_reserve());
-        let of = |address: Option<IpAddr>| counted().filter(move |it| it.from == address);
+        let of = |address: Option<Client>| counted().filter(move |it| it.from == address);
         let own = of(from).count();
         let is_first = from.is_some() && own == 0;
         if !self.holds_another(open, is_first) {
@@ -224,21 +225,13 @@ fn present(open: &HashMap<u64, Arc<Member>>) -> impl Iterator<Item = &Arc<Member
 /// How many of these connections each address has.
 fn count_addresses<'m>(
     members: impl Iterator<Item = &'m Arc<Member>>,
-) -> HashMap<Option<IpAddr>, usize> {
-    let mut counts: HashMap<Option<IpAddr>, usize> = HashMap::new();
+) -> HashMap<Option<Client>, usize> {
+    let mut counts: HashMap<Option<Client>, usize> = HashMap::new();
     for member in members {
         let count = counts.entry(member.from).or_default();
         *count = count.saturating_add(1);
     }
     counts
-}
-
-/// What counts as one address: for IPv6 the network of 64 bits, of which a host may take any address.
-fn network(ip: IpAddr) -> IpAddr {
-    match ip.to_canonical() {
-        IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() & !u128::from(u64::MAX)).into(),
-        ip @ IpAddr::V4(_) => ip,
-    }
 }
 
 fn millis(time: Duration) -> u64 {
@@ -263,7 +256,7 @@ mod tests {
     }
 
     fn enter_at(gate: &Arc<Gate>, ip: &str, may_reserve: bool) -> Option<Place> {
-        let place = gate.enter(Some(SocketAddr::new(ip.parse().unwrap(), 1)), None, may_reserve)?;
+        let place = gate.enter(Some(Client::at(ip.parse().unwrap())), None, may_reserve)?;
         place.member.progress_ms.store(u64::MAX, Ordering::Relaxed);
         Some(place)
     }
@@ -321,10 +314,10 @@ mod tests {
             .map(|it| Arc::clone(&it.member.connection).begin(RequestBody::Sized(0)));
         let ends = || busy.each_ref().map(|it| it.member.connection.ends_with_answer());
         assert_eq!(ends(), [false, false]);
-        let third = gate.enter(Some("192.0.2.3:1".parse().unwrap()), None, false);
+        let third = gate.enter(Some(Client::at([192, 0, 2, 3].into())), None, false);
         assert!(third.is_none());
         assert_eq!(ends(), [true, false]);
-        assert!(gate.enter(Some("192.0.2.3:1".parse().unwrap()), None, false).is_none());
+        assert!(gate.enter(Some(Client::at([192, 0, 2, 3].into())), None, false).is_none());
         assert_eq!(ends(), [true, true]);
         assert!(busy.iter().all(|it| !it.member.must_end()));
         drop((requests, busy));
@@ -366,10 +359,23 @@ mod tests {
             .map(|_more| enter(&gate, "192.0.2.1").unwrap())
             .map(|it| (Arc::clone(&it.member.connection).begin(RequestBody::Sized(0)), it))
             .collect();
-        let from = Some("192.0.2.1:1".parse().unwrap());
+        let from = Some(Client::at([192, 0, 2, 1].into()));
         assert!(gate.wait_to_enter(from, None).await.is_none());
         drop(busy);
         assert!(gate.wait_to_enter(from, None).await.is_some());
+    }
+
+    #[test]
+    fn a_busy_crowd_of_a_process_does_not_keep_out_another_one() {
+        let gate = gate(2, 2);
+        let enter = |pid| gate.enter(Some(Client::Process(pid)), None, false);
+        let busy: Vec<_> = (0..2)
+            .map(|_one| enter(1).unwrap())
+            .map(|it| (Arc::clone(&it.member.connection).begin(RequestBody::Sized(0)), it))
+            .collect();
+        assert!(enter(1).is_none());
+        assert!(enter(2).is_some());
+        drop(busy);
     }
 
     #[test]

@@ -2,9 +2,10 @@
 //! room to wait, so that those which come again and again keep out nobody else.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
 
 use parking_lot::Mutex;
+
+use super::Client;
 
 /// So many of an address may wait, however many addresses do.
 const LEAST: usize = 4;
@@ -14,7 +15,7 @@ const LEAST: usize = 4;
 pub(super) struct Queue {
     /// How many may wait, unless very many addresses do.
     most: usize,
-    lanes: Mutex<HashMap<Option<IpAddr>, Lane>>,
+    lanes: Mutex<HashMap<Option<Client>, Lane>>,
 }
 
 /// Those of one address.
@@ -31,7 +32,7 @@ impl Queue {
     }
 
     /// One more waits, until the result is dropped.
-    pub(super) fn join(&self, from: Option<IpAddr>) -> Waiter<'_> {
+    pub(super) fn join(&self, from: Option<Client>) -> Waiter<'_> {
         let mut lanes = self.lanes.lock();
         let lane = lanes.entry(from).or_default();
         lane.waiting = lane.waiting.saturating_add(1);
@@ -44,7 +45,7 @@ impl Queue {
 #[derive(Debug)]
 pub(super) struct Waiter<'q> {
     queue: &'q Queue,
-    from: Option<IpAddr>,
+    from: Option<Client>,
     number: usize,
 }
 
@@ -75,8 +76,8 @@ mod tests {
 
     use super::*;
 
-    fn address(last: u8) -> IpAddr {
-        Ipv4Addr::new(192, 0, 2, last).into()
+    fn address(last: u8) -> Client {
+        Client::at(Ipv4Addr::new(192, 0, 2, last).into())
     }
 
     #[test]

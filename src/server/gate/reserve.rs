@@ -68,10 +68,10 @@ impl Drop for Leaving<'_> {
 
 #[cfg(test)]
 mod tests {
-    use std::net::{Ipv4Addr, SocketAddr};
+    use std::net::Ipv4Addr;
     use std::sync::Arc;
 
-    use super::super::{GateSettings, HeldBytes, Place};
+    use super::super::{Client, GateSettings, HeldBytes, Place};
     use super::*;
     use crate::api::Entrance;
     use crate::api::RequestBody;
@@ -84,7 +84,7 @@ mod tests {
     }
 
     fn enter(gate: &Arc<Gate>) -> Place {
-        gate.enter(Some(SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 1)), None, true).unwrap()
+        gate.enter(Some(Client::at(Ipv4Addr::LOCALHOST.into())), None, true).unwrap()
     }
 
     #[actix_web::test]
