@@ -289,6 +289,7 @@ const fn kind_of(notice: Notice) -> Option<ProblemKind> {
         Notice::CertificateEnds => Some(ProblemKind::CertificateEnds),
         Notice::CatalogRebuilt
         | Notice::CatalogOlder
+        | Notice::CatalogWritten
         | Notice::KeystoneAway
         | Notice::UsersUnread => None,
     }

@@ -19,6 +19,8 @@ pub enum Notice {
     CatalogMoved,
     /// The catalog's file is damaged.
     CatalogDamaged,
+    /// Another program wrote to the catalog since the process started.
+    CatalogWritten,
     /// The filesystem of the data directory is read-only.
     ReadOnly,
     /// A job failed because the disk reported an error, since the process started.
@@ -87,6 +89,14 @@ impl Catalog {
     /// Why the catalog's file is damaged, if it was found to be: then it is not used until the next start.
     pub fn why_damaged(&self) -> Option<String> {
         self.store.why_damaged()
+    }
+
+    /// What is to be said if another program wrote to the catalog's file. Work goes on: who did so may have meant it.
+    pub fn why_written_by_others(&self) -> Option<String> {
+        const WRITTEN: &str = "another program wrote to the catalog while Coffer used it; what it changed or removed there is not \
+             known. If nobody meant to, stop Coffer, move catalog.db, catalog.db-wal and catalog.db-shm away together, and \
+             start it: a catalog that is missing is rebuilt from the archives. This is said until the next start";
+        self.store.was_written_by_others().then(|| WRITTEN.to_owned())
     }
 
     /// Looks at the disk; why nothing can be written to the catalog, if so.

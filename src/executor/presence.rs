@@ -85,6 +85,8 @@ pub(super) fn check(context: &Context) -> bool {
     tell(context, Notice::CatalogMoved, moved.as_deref(), "the catalog is where it was again");
     let damaged = context.catalog.why_damaged();
     tell(context, Notice::CatalogDamaged, damaged.as_deref(), "the catalog is sound");
+    let written = context.catalog.why_written_by_others();
+    tell(context, Notice::CatalogWritten, written.as_deref(), "the catalog is as it was");
     let read_only = context.catalog.why_read_only();
     tell(context, Notice::ReadOnly, read_only.as_deref(), "the catalog can be written again");
     // The catalog has logged it when it began to use its reserve.

@@ -1,14 +1,10 @@
 //! The row that counts the commits. SQLite keeps no such count in a database that has a write-ahead log. By it an
 //! older file that was written over the catalog is noticed, and at start a log that belongs to another file.
 
-use std::fs::File;
-use std::io;
-use std::os::unix::fs::FileExt as _;
-use std::path::Path;
-
 use parking_lot::Mutex;
 use rusqlite::{Connection, OptionalExtension as _, Row};
 
+use super::log_commits::LogCommits;
 use super::place::{Place, unreachable};
 use super::{Result, StoreError};
 
@@ -28,6 +24,10 @@ impl Mark {
         (self.commits < before.commits).then_some("an older one was written over it")
     }
 
+    pub(super) const fn commits(&self) -> i64 {
+        self.commits
+    }
+
     /// The mark after this many commits.
     pub(super) fn after(self, commits: i64) -> Self {
         Self { commits: self.commits.max(commits), ..self }
@@ -41,7 +41,7 @@ pub(super) fn count(db: &Connection) -> rusqlite::Result<i64> {
 }
 
 /// The mark, or `None` in a catalog of before there was one.
-fn mark(db: &Connection) -> rusqlite::Result<Option<Mark>> {
+pub(super) fn mark(db: &Connection) -> rusqlite::Result<Option<Mark>> {
     let mut statement = match db.prepare_cached("SELECT catalog, commits FROM written") {
         Err(_no_table) if !has_mark(db)? => return Ok(None),
         prepared => prepared?,
@@ -115,45 +115,12 @@ fn has_own_log(place: &Place) -> Result<bool> {
     }
     let whole = || place.read_once().and_then(|db| mark(&db));
     let Some(before) = whole()? else { return Ok(true) };
-    let logged = commits_in(&path).map_err(|source| unreachable(&path, source))?;
+    let logged = LogCommits::default().read_on(&path);
+    let logged = logged.map_err(|source| unreachable(&path, source))?.count();
     let main = MarkReader::of_file(place.clone()).read()?;
     let Some(after) = whole()? else { return Ok(true) };
     // Without a mark in the file itself, all of its commits are still in the log.
     let (is_same, commits) = main.map_or((true, 0), |it| (it.catalog == after.catalog, it.commits));
     let possible = before.commits.saturating_sub(logged)..=after.commits;
     Ok(is_same && possible.contains(&commits))
-}
-
-/// How many commits a log has (`https://sqlite.org/fileformat2.html`, section 4.1). What was written before it was last
-/// begun from its start does not count.
-fn commits_in(path: &Path) -> io::Result<i64> {
-    let file = File::open(path)?;
-    let (mut header, mut frame) = ([0; 32], [0; 24]);
-    if !read_whole(&file, &mut header, 0)? {
-        return Ok(0);
-    }
-    let page_size = u32::from_be_bytes(field(&header, 8));
-    let salts: [u8; 8] = field(&header, 16);
-    let (mut commits, mut at) = (0_i64, 32_u64);
-    while read_whole(&file, &mut frame, at)? && field(&frame, 8) == salts {
-        // Only the last frame of a commit has the length of the database.
-        commits = commits.saturating_add(i64::from(field(&frame, 4) != [0; 4]));
-        at = at.saturating_add(24).saturating_add(page_size.into());
-    }
-    Ok(commits)
-}
-
-/// Whether the file has so many bytes there.
-fn read_whole(file: &File, bytes: &mut [u8], at: u64) -> io::Result<bool> {
-    match file.read_exact_at(bytes, at) {
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
-        read => read.map(|()| true),
-    }
-}
-
-/// The bytes of a field that begins there.
-fn field<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
-    let mut field = [0; N];
-    field.iter_mut().zip(bytes.iter().skip(at)).for_each(|(to, from)| *to = *from);
-    field
 }

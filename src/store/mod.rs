@@ -17,8 +17,10 @@ mod health;
 mod holdings;
 mod instances;
 mod integrity;
+mod log_commits;
 mod open;
 mod opened_file;
+mod other_writes;
 mod place;
 mod projects;
 mod reader_connection;
@@ -66,6 +68,7 @@ pub use types::{Removal, Task};
 use disk_reserve::{DiskReserve, Room, SharedRoom};
 use integrity::IntegrityCheck;
 use opened_file::OpenedFile;
+use other_writes::OtherWrites;
 use place::Place;
 use reader_connection::ReaderConnections;
 use reading::Readers;
@@ -135,6 +138,7 @@ pub struct Store {
     readers: Pool<ReaderConnections>,
     integrity: IntegrityCheck,
     file: Arc<OpenedFile>,
+    others: Arc<OtherWrites>,
     room: Arc<SharedRoom>,
 }
 
@@ -161,6 +165,7 @@ impl Store {
             open::require_current(&place)?;
         }
         let integrity = IntegrityCheck::start(&place)?;
+        let others = Arc::new(OtherWrites::to(&place));
         let file = Arc::new(OpenedFile::at(place.clone())?);
         let readers = open::for_reading(&place, Arc::clone(&file), READ_AT_ONCE)?;
         let reading = Readers::new(READ_AT_ONCE, READ_WAIT);
@@ -175,7 +180,16 @@ impl Store {
             queue = Some(sender);
         }
         let writes = RwLock::new(queue);
-        Ok(Self { writes, writer: Mutex::new(thread), reading, readers, integrity, file, room })
+        Ok(Self {
+            writes,
+            writer: Mutex::new(thread),
+            reading,
+            readers,
+            integrity,
+            file,
+            others,
+            room,
+        })
     }
 
     /// Reads the tables in one snapshot. Blocks.
@@ -222,6 +236,18 @@ impl Store {
     /// Why the file is no longer the one that was opened, if so: then writes fail until it is there again.
     pub fn why_moved(&self) -> Option<String> {
         self.file.check()
+    }
+
+    /// Looks whether another program has written to the file since this was first asked. Blocks.
+    pub fn was_written_by_others(&self) -> bool {
+        let others = Arc::clone(&self.others);
+        let look = move |db: Records<'_>| {
+            others.look(db);
+            Ok::<_, StoreError>(())
+        };
+        // What cannot be written now is not looked at.
+        drop(self.write(Purpose::Record, look, |()| {}).wait());
+        self.others.were_found()
     }
 
     /// Why the file is damaged, if it was found to be: then nothing is read or written until the next start.

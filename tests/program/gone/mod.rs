@@ -4,6 +4,7 @@
 mod archives;
 mod both;
 mod catalog;
+mod written;
 
 use std::path::{Path, PathBuf};
 

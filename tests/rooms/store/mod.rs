@@ -1,4 +1,5 @@
 //! The catalog's database through its public face.
 
 mod open;
+mod other_writes;
 mod schema;
