@@ -249,13 +249,13 @@ impl Postgres {
             .spawn()
             .unwrap();
         child.stdin.take().unwrap().write_all(statements.as_bytes()).unwrap();
-        text(child.wait_with_output().unwrap())
+        text(&child.wait_with_output().unwrap())
     }
 
     /// A dump of everything, to be compared line by line.
     #[track_caller]
     pub(crate) fn dump_all(&self) -> String {
-        let dumped = text(self.command("pg_dumpall").output().unwrap());
+        let dumped = text(&self.command("pg_dumpall").output().unwrap());
         // Newer versions put a random key at the beginning and end of a dump.
         dumped.lines().filter(|line| !line.contains("restrict ")).fold(
             String::new(),
@@ -270,7 +270,7 @@ impl Postgres {
     /// Runs a client program; fails the test unless it succeeds.
     #[track_caller]
     pub(crate) fn run(&self, name: &str, arguments: &[&str]) -> String {
-        text(self.command(name).args(arguments).output().unwrap())
+        text(&self.command(name).args(arguments).output().unwrap())
     }
 
     /// Fills `database` for pgbench.
@@ -394,11 +394,11 @@ fn write(path: &Path, content: &str) {
 
 #[track_caller]
 fn done(command: &mut Command) {
-    text(command.output().unwrap());
+    text(&command.output().unwrap());
 }
 
 #[track_caller]
-fn text(output: Output) -> String {
+fn text(output: &Output) -> String {
     let [errors, said] = [&output.stderr, &output.stdout].map(|it| String::from_utf8_lossy(it));
     assert!(output.status.success(), "{errors}{said}");
     said.into_owned()
