@@ -9,6 +9,7 @@ use crate::domain::{Extent, SEGMENT_BYTES, num};
 use crate::engine::Intake;
 use crate::engine::file_stat::{FileStat, now_ns, stat_open};
 use crate::engine::pour::PourError;
+use crate::engine::pulse::Pulse;
 
 /// One attempt to read an open file.
 #[derive(Debug)]
@@ -22,6 +23,8 @@ pub(super) struct ReadAttempt<'file> {
     pub(super) extents: Option<&'file [Extent]>,
     /// Whether times do not show every change, so that the content is read again to compare it.
     pub(super) compare: bool,
+    /// Beats for each segment that is read to compare it; those that are given beat by themselves.
+    pub(super) pulse: &'file Pulse,
     /// Read exactly as many bytes as the file had, even if it changes: cut off, or filled with zeros.
     pub(super) is_last: bool,
 }
@@ -92,6 +95,7 @@ impl ReadAttempt<'_> {
         while offset < self.found.size {
             let wanted = segment.min(self.found.size - offset);
             if !self.is_hole(offset, wanted) {
+                self.pulse.beat();
                 self.read(&mut buffer, offset, wanted)?;
                 hasher.update(&buffer);
             }
@@ -171,6 +175,28 @@ mod tests {
     use std::io::Write as _;
 
     use super::*;
+
+    #[test]
+    fn a_file_that_is_read_again_to_compare_it_answers_meanwhile() {
+        let written = tempfile::NamedTempFile::new().unwrap();
+        written.as_file().write_all(b"content").unwrap();
+        let file = OwnedFd::from(File::open(written.path()).unwrap());
+        let (found, changes_show) = stat_after_tick(file.as_fd()).unwrap();
+        let pulse = Pulse::default();
+        pulse.watch(written.path(), std::time::Duration::from_secs(60));
+        pulse.rest();
+        let attempt = ReadAttempt {
+            file: &file,
+            found,
+            changes_show,
+            extents: None,
+            compare: true,
+            pulse: &pulse,
+            is_last: false,
+        };
+        assert_eq!(attempt.digest().unwrap(), blake3::hash(b"content"));
+        assert!(pulse.is_asking());
+    }
 
     #[test]
     fn a_file_that_was_written_to_meanwhile_is_not_called_one_of_unknown_length() {

@@ -268,7 +268,7 @@ impl Dump<'_> {
             let has_stamp = self.write_back.changes_show(file.as_fd(), &before) && !is_last;
             self.pulse.beat();
             let (found, changes_show) = stat_after_tick(file.as_fd()).map_err(PourError::Read)?;
-            let extents = extents(file.as_fd(), &found);
+            let extents = extents(file.as_fd(), &found, &self.pulse);
             let kind = EntryKind::File { size: found.size, extents };
             let mut made = found.entry(path.clone(), kind);
             made.xattrs = xattrs(file.as_fd()).map_err(PourError::Read)?;
@@ -283,7 +283,9 @@ impl Dump<'_> {
             let EntryKind::File { extents, .. } = &made.kind else { return Ok(found) };
             let extents = extents.as_deref();
             let compare = self.write_back.is_in_memory(found.device);
-            let reading = ReadAttempt { file, found, changes_show, extents, compare, is_last };
+            let pulse = &self.pulse;
+            let reading =
+                ReadAttempt { file, found, changes_show, extents, compare, pulse, is_last };
             if reading.pour(self.intake)? {
                 return Ok(found);
             }

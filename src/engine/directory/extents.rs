@@ -7,6 +7,7 @@ use rustix::io::Errno;
 
 use crate::domain::Extent;
 use crate::engine::file_stat::FileStat;
+use crate::engine::pulse::Pulse;
 
 /// The most extents that an archive keeps of a file: a few lists of them are in memory at once, with 4 MiB each.
 const MAX_EXTENTS: usize = 1 << 18;
@@ -15,13 +16,18 @@ const MAX_EXTENTS: usize = 1 << 18;
 const LEAST_HOLE: u64 = 512;
 
 /// Where an open file holds data; `None` if it has no holes or the filesystem does not say.
-pub(super) fn extents(file: BorrowedFd<'_>, found: &FileStat) -> Option<Vec<Extent>> {
+pub(super) fn extents(
+    file: BorrowedFd<'_>,
+    found: &FileStat,
+    pulse: &Pulse,
+) -> Option<Vec<Extent>> {
     if found.allocated >= found.size {
         return None;
     }
     let mut extents = Vec::new();
     let mut at = 0;
     while at < found.size {
+        pulse.beat();
         let offset = match seek(file, SeekFrom::Data(at)) {
             Ok(offset) => offset,
             Err(Errno::NXIO) => break,
@@ -86,13 +92,14 @@ mod tests {
         file.set_len(10 << 20).unwrap();
         file.write_all_at(&[7; 4096], 5 << 20).unwrap();
         let found = stat_open(file.as_fd()).unwrap();
-        let extents = extents(file.as_fd(), &found).unwrap();
+        let pulse = Pulse::default();
+        let extents = extents(file.as_fd(), &found, &pulse).unwrap();
         assert_eq!(extents, [Extent { offset: 5 << 20, length: 4096 }]);
 
         let file = tempfile::tempfile().unwrap();
         file.set_len(1 << 20).unwrap();
         let found = stat_open(file.as_fd()).unwrap();
-        assert_eq!(super::extents(file.as_fd(), &found), Some(Vec::new()));
+        assert_eq!(super::extents(file.as_fd(), &found, &pulse), Some(Vec::new()));
     }
 
     #[test]
