@@ -33,7 +33,7 @@ systemctl daemon-reload
 # The disk with the copies still belongs to the machine that burned, so not everything is safe.
 eval "${commands/coffer status/coffer status || [ \$? -eq 7 ]}"
 ! coffer doctor >/tmp/doctor || { echo "doctor does not say whose the place is" >&2; exit 1; }
-mends=$(grep -oF "rm '/mnt/nas/coffer/owner.id'" /tmp/doctor) || { cat /tmp/doctor; exit 1; }
+mends=$(grep -oE 'coffer catalog take-over --place [a-z]+' /tmp/doctor) || { cat /tmp/doctor; exit 1; }
 eval "$mends"
 systemctl is-active coffer
 sqlite3 /srv/shop/shop.db .dump >/tmp/shop
