@@ -85,7 +85,10 @@ fn a_start_with_a_planted_link_is_refused_and_leaves_what_it_leads_to_alone(
         let refused = server.run(&["serve"]);
         let text = stderr_of(&refused);
         assert_eq!(refused.status.code(), Some(1), "{name}: {text}");
-        assert!(text.contains("symbolic link") && text.contains("; as root or its owner: rm "), "{name}: {text}");
+        assert!(
+            text.contains("symbolic link") && text.contains("; as root or its owner: rm "),
+            "{name}: {text}"
+        );
         if ["tmp", &instance].contains(&name) {
             let doctor = server.run(&["doctor"]);
             let found = String::from_utf8_lossy(&doctor.stdout).into_owned();

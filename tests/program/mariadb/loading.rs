@@ -387,7 +387,11 @@ fn the_printed_commands_name_absolute_paths() {
 #[test]
 fn a_salvage_keeps_damaged_dumps_as_files_and_loads_nothing_of_them() {
     let (database, other) = (MariaDb::start(), MariaDb::start());
-    database.sql("CREATE DATABASE shop; CREATE TABLE shop.t(id INT PRIMARY KEY)");
+    // So much that the middle of the archive is in the dump of it.
+    database.sql(
+        "CREATE DATABASE shop; USE shop; CREATE TABLE t(id INT PRIMARY KEY, what CHAR(32));
+         INSERT INTO t SELECT seq, MD5(RAND()) FROM seq_1_to_20000",
+    );
     let server = TestServer::builder()
         .instance_of("all", "mariadb", &source(&database, ", method = \"logical\""), "quick")
         .instance_of("other", "mariadb", &source(&other, ""), "quick")

@@ -467,7 +467,10 @@ fn an_event_trigger_that_raises_refuses_nothing_else() {
 #[test]
 fn a_salvage_keeps_damaged_dumps_as_files() {
     let server = Postgres::new();
-    server.sql("postgres", "CREATE TABLE t AS SELECT generate_series(1, 7) AS n");
+    // So much that the middle of the archive is in the dump of it.
+    let rows =
+        "CREATE TABLE t AS SELECT n, md5(random()::text) FROM generate_series(1, 20000) AS n";
+    server.sql("postgres", rows);
     let coffer = coffer_for(&server, LOGICAL).start();
     let full = coffer.admin().full(NAME);
     damage(&archive_of(&full));
