@@ -39,6 +39,10 @@ impl KeepConfig {
         }
         let min_age = optional::<Span>(&self.min_age).map_err(|why| wrong("min_age", why))?;
         let max_size = optional::<Amount>(&self.max_size).map_err(|why| wrong("max_size", why))?;
+        if max_size == Some(Amount::new(0)) {
+            let why = "is 0, and then all but the newest chain would go at once: leave it out for any size";
+            return Err(wrong("max_size", why.to_owned()));
+        }
         let mut keep = Keep::new(counts);
         keep.min_age = min_age.unwrap_or_default();
         keep.max_size = max_size;

@@ -43,8 +43,12 @@ fn find(context: &Context) -> Result<Result<FolderId, String>, CatalogError> {
             let listed = context.storage.list();
             listed.is_ok_and(|all| all.iter().any(|it| archives.has(&it.location)))
         }
-        // The newest may be lost one by one.
-        _ => any_exists(context, &archives, after)?,
+        // The newest may be lost one by one. And the folder is right, or the first one of a data directory, if it has others
+        // of ours: retention may have removed all that a copy of the catalog knows since it was made.
+        _ => {
+            any_exists(context, &archives, after)?
+                || (known.is_none() || same) && holds_ours(context, &archives)?
+        }
     };
     Ok(if found {
         Ok(folder)
@@ -71,6 +75,15 @@ fn any_exists(
         }
     }
     Ok(false)
+}
+
+/// Whether there are archives of projects that the catalog knows.
+fn holds_ours(context: &Context, archives: &OpenArchives) -> Result<bool, CatalogError> {
+    let instances = context.catalog.known_instances()?;
+    let Ok(stored) = context.storage.list() else { return Ok(false) };
+    Ok(stored.iter().any(|StoredArchive { location, .. }| {
+        instances.iter().any(|it| location.is_in(&it.project)) && archives.has(location)
+    }))
 }
 
 /// Whether the archives are where they were. What fails after they were taken away is not worth a warning of its own.

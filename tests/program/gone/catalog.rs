@@ -5,7 +5,7 @@ use std::os::unix::fs::FileExt as _;
 use rstest::rstest;
 use serde_json::{Value, json};
 
-use super::{Fixture, move_folder, without_times};
+use super::{Fixture, copy_catalog, move_folder, without_times};
 use crate::support::{Builder, Client, archive_of, id_of, stderr_of, wait_until};
 
 #[test]
@@ -386,72 +386,6 @@ fn what_was_deleted_before_the_catalog_was_lost_can_be_brought_back(
         assert_eq!(client.backup(id_of(backup))["status"], "COMPLETED");
         fixture.server.run_ok(&["verify", id_of(backup)]);
     }
-}
-
-/// A copy of the catalog, without the server's process.
-fn copy_catalog(fixture: &Fixture, from: &str, to: &str) {
-    for end in ["", "-wal", "-shm"] {
-        let (from, to) =
-            (fixture.path(&format!("{from}{end}")), fixture.path(&format!("{to}{end}")));
-        std::fs::remove_file(&to).unwrap_or_default();
-        if from.exists() {
-            std::fs::copy(from, to).unwrap();
-        }
-    }
-}
-
-#[test]
-fn an_older_copy_of_the_catalog_learns_at_start_what_happened_since() {
-    let mut fixture = Fixture::with(|builder| {
-        builder
-            .allow_warning("the catalog is older than the archives")
-            .allow_warning("the catalog was older")
-    });
-    let client = fixture.client();
-    let (full, deleted) = (client.full("shop"), client.full("blog"));
-    let lost = client.full("blog");
-    let back = client.full("blog");
-    client.delete(&format!("backups/{}", id_of(&back))).with_status(202);
-    client.wait_until_gone(id_of(&back));
-    fixture.server.terminate();
-    copy_catalog(&fixture, "catalog.db", "copy.db");
-    fixture.server.restart();
-
-    let client = fixture.client();
-    fixture.change();
-    let child = client.incremental("shop");
-    let gone = client.full("blog");
-    for backup in [&deleted, &gone] {
-        client.delete(&format!("backups/{}", id_of(backup))).with_status(202);
-        client.wait_until_gone(id_of(backup));
-    }
-    fixture.server.run_ok(&["undelete", id_of(&back)]);
-    std::fs::remove_file(archive_of(&lost)).unwrap();
-    fixture.server.terminate();
-    copy_catalog(&fixture, "copy.db", "catalog.db");
-    fixture.server.restart();
-
-    let client = fixture.client();
-    let rows = client.all("backups", "backups");
-    let ids: Vec<&str> = rows.iter().map(id_of).collect();
-    assert_eq!(ids, [&child, &back, &lost, &full].map(|it| id_of(it)));
-    assert_eq!(rows[2]["failure"]["code"], "archive_missing");
-    let notices = fixture.notices();
-    assert!(
-        notices.contains("2 backups made since then are in it again, 1 deleted since"),
-        "{notices}"
-    );
-    for backup in [&deleted, &gone] {
-        client.get(&format!("backups/{}", id_of(backup))).with_status(404);
-        fixture.server.run_ok(&["undelete", id_of(backup)]);
-    }
-    for backup in [&full, &child, &back, &deleted, &gone] {
-        fixture.server.run_ok(&["verify", id_of(backup)]);
-    }
-    fixture.change();
-    assert_eq!(client.incremental("shop")["parent_id"], child["id"]);
-    fixture.server.restart();
-    assert_eq!(fixture.notices(), "[]");
 }
 
 #[rstest]

@@ -4,6 +4,7 @@
 mod archives;
 mod both;
 mod catalog;
+mod older_copy;
 mod written;
 
 use std::path::{Path, PathBuf};
@@ -126,4 +127,16 @@ fn without_times(rows: Vec<Value>) -> Vec<Value> {
         row
     };
     rows.into_iter().map(without).collect()
+}
+
+/// A copy of the catalog, without the server's process.
+fn copy_catalog(fixture: &Fixture, from: &str, to: &str) {
+    for end in ["", "-wal", "-shm"] {
+        let (from, to) =
+            (fixture.path(&format!("{from}{end}")), fixture.path(&format!("{to}{end}")));
+        std::fs::remove_file(&to).unwrap_or_default();
+        if from.exists() {
+            std::fs::copy(from, to).unwrap();
+        }
+    }
 }

@@ -61,6 +61,10 @@ fn what_an_instance_says_wins_over_the_defaults() {
 #[case("keep = {}", "keep says nothing that is to be kept")]
 #[case("keep = { min_age = \"3 days\" }", "keep.min_age alone lets nothing go")]
 #[case("keep = { daily = 7, max_size = \"5\" }", "keep.max_size \"5\" is not a size")]
+#[case(
+    "keep = { daily = 7, max_size = \"0\" }",
+    "keep.max_size is 0, and then all but the newest chain would go"
+)]
 #[case("keep = { daily = 100001 }", "keep.daily is 100001")]
 fn a_value_that_makes_no_sense_is_named_where_it_stands(#[case] line: &str, #[case] why: &str) {
     let in_defaults = problem(&format!("[defaults]\n{line}"), "");
