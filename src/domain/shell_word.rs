@@ -1,4 +1,4 @@
-//! Names and paths as words of a shell command, for what people are told to type.
+//! Names and paths as words of a shell command, for commands that people type.
 
 use std::ffi::OsStr;
 use std::fmt::Write as _;

@@ -245,7 +245,7 @@ impl Store {
             others.look(db);
             Ok::<_, StoreError>(())
         };
-        // What cannot be written now is not looked at.
+        // Where nothing can be written now, nothing is checked.
         drop(self.write(Purpose::Record, look, |()| {}).wait());
         self.others.were_found()
     }

@@ -5,27 +5,8 @@ use coffer::policy::{
     Condition, Decision, Fate, Guard, History, Keep, Point, PointState, Tier, decide,
 };
 use jiff::tz::TimeZone;
-use uuid::Uuid;
 
-const DAY: i64 = 24 * 3600 * 1_000_000;
-const FIRST: i64 = 1_767_571_200_000_000;
-
-fn id(number: u128) -> BackupId {
-    BackupId::from_uuid(Uuid::from_u128(number))
-}
-
-/// Made on the day of its number.
-fn point(number: u8, parent: Option<u128>) -> Point {
-    Point {
-        id: id(number.into()),
-        parent: parent.map(id),
-        created: Timestamp::from_micros(FIRST + i64::from(number) * DAY),
-        state: PointState::Proven,
-        pinned: false,
-        stored_bytes: 100,
-        source_bytes: 1000,
-    }
-}
+use super::points::{DAY, FIRST, id, point};
 
 fn keeping_two(points: &[Point]) -> Decision {
     let condition = Condition { configured: true, store_whole: true, clock_jumped: None };

@@ -8,6 +8,7 @@ mod good;
 mod health;
 mod invariant;
 mod oracle;
+mod points;
 mod retention;
 mod schedules;
 mod size;
